@@ -1,1 +1,1 @@
-export {}
+export { ApalisError } from './internal/apalis-error.ts'

@@ -1,0 +1,71 @@
+/** How the outside ends a run: the source of a request's signal, made into a signal only when somebody asks for it. */
+export interface Cancellation {
+  readonly aborted: boolean
+  readonly reason: unknown
+  readonly signal: AbortSignal
+  /** Calls back once when it aborts, at once when it has. The answer takes the callback off. */
+  onAbort(callback: (reason: unknown) => void): () => void
+}
+
+/** The cancellation that a run starts with. */
+export class RunCancellation implements Cancellation {
+  aborted = false
+  reason: unknown = undefined
+  #callbacks: Set<(reason: unknown) => void> | undefined
+  #controller: AbortController | undefined
+
+  /** Aborts; only the first call counts. */
+  abort(reason: unknown): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    this.#controller?.abort(reason)
+    const callbacks = this.#callbacks
+    this.#callbacks = undefined
+    callbacks?.forEach((callback) => callback(reason))
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.aborted) this.#controller.abort(this.reason)
+    }
+    return this.#controller.signal
+  }
+
+  onAbort(callback: (reason: unknown) => void): () => void {
+    if (this.aborted) {
+      callback(this.reason)
+      return nothing
+    }
+    const callbacks = (this.#callbacks ??= new Set())
+    callbacks.add(callback)
+    return () => {
+      callbacks.delete(callback)
+    }
+  }
+}
+
+/** The cancellation of a part of the stack that a layer gave a signal of its own. */
+export function cancellationOf(signal: AbortSignal): Cancellation {
+  return {
+    signal,
+    get aborted() {
+      return signal.aborted
+    },
+    get reason() {
+      return signal.reason as unknown
+    },
+    onAbort(callback) {
+      if (signal.aborted) {
+        callback(signal.reason)
+        return nothing
+      }
+      const listener = (): void => callback(signal.reason)
+      signal.addEventListener('abort', listener, { once: true })
+      return () => signal.removeEventListener('abort', listener)
+    },
+  }
+}
+
+function nothing(): void {}

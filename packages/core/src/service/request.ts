@@ -1,0 +1,103 @@
+import { Extensions } from '../task/extensions.ts'
+import type { Metadata } from '../task/metadata.ts'
+import type { Task } from '../task/task.ts'
+import type { TaskId } from '../task/task-id.ts'
+import { type Cancellation, cancellationOf } from './cancellation.ts'
+import type { TaskRequest } from './service.ts'
+import type { WorkerContext } from './worker-context.ts'
+
+/** What the innermost service tells whoever runs the request. */
+export interface RunObserver {
+  /** The handler begins. */
+  began(): void
+  /** The handler still runs one abort grace after its signal aborted. */
+  leaked(): void
+}
+
+/** The requests that pass through a worker's stack. Signal and extensions are made when first asked for. */
+export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
+  Args,
+  Data,
+  Context
+> {
+  readonly task: Task<Args, Context>
+  readonly data: Data
+  readonly worker: WorkerContext
+  /** @internal */
+  readonly cancellation: Cancellation
+  /** @internal */
+  readonly observer: RunObserver
+  /** Shared with the requests derived from this one. */
+  readonly #shared: { extensions: Extensions | undefined }
+
+  constructor(
+    task: Task<Args, Context>,
+    data: Data,
+    worker: WorkerContext,
+    cancellation: Cancellation,
+    observer: RunObserver,
+    origin?: RunRequest<unknown, unknown, unknown>,
+  ) {
+    this.task = task
+    this.data = data
+    this.worker = worker
+    this.cancellation = cancellation
+    this.observer = observer
+    this.#shared = origin === undefined ? { extensions: undefined } : origin.#shared
+  }
+
+  get id(): TaskId {
+    return this.task.parts.taskId
+  }
+
+  get attempt(): number {
+    return this.task.parts.attempt.current
+  }
+
+  get metadata(): Metadata {
+    return this.task.parts.metadata
+  }
+
+  get extensions(): Extensions {
+    return (this.#shared.extensions ??= new Extensions())
+  }
+
+  get signal(): AbortSignal {
+    return this.cancellation.signal
+  }
+
+  /** @internal The same run, with other data. */
+  withData<Other>(data: Other): RunRequest<Args, Other, Context> {
+    return new RunRequest(this.task, data, this.worker, this.cancellation, this.observer, this)
+  }
+
+  /** @internal The same run, with another cancellation. */
+  withCancellation(cancellation: Cancellation): RunRequest<Args, Data, Context> {
+    return new RunRequest(this.task, this.data, this.worker, cancellation, this.observer, this)
+  }
+}
+
+/**
+ * `request` with another signal for what stands inside the calling layer. When it aborts, the inner call ends with its
+ * reason, so a signal of one's own should abort with the outer one: `AbortSignal.any([request.signal, …])`.
+ */
+export function withSignal<Req extends TaskRequest>(request: Req, signal: AbortSignal): Req {
+  // Every Req is a RunRequest, and the derived one differs in its signal only.
+  return asRun(request).withCancellation(cancellationOf(signal)) as unknown as Req
+}
+
+/** `request` with `added` merged over its data, for a {@link ProvidingLayer}. */
+export function withData<Args, Data, Context, Added extends object>(
+  request: TaskRequest<Args, Data, Context>,
+  added: Added,
+): TaskRequest<Args, Data & Added, Context> {
+  return asRun(request).withData({ ...request.data, ...added })
+}
+
+/** @internal The request as the worker made it. */
+export function asRun<Args, Data, Context>(
+  request: TaskRequest<Args, Data, Context>,
+): RunRequest<Args, Data, Context> {
+  if (request instanceof RunRequest) return request as RunRequest<Args, Data, Context>
+  throw new TypeError('this request was not made by a worker or by testRequest()')
+}
