@@ -1,0 +1,21 @@
+// Runs the benchmarks, which keep their own lockfile: `npm run bench [-- ARGUMENT...]`.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+const bench = join(import.meta.dirname, '../bench')
+
+function run(command: string, args: readonly string[], shell = false): void {
+  const { status } = spawnSync(command, args, { cwd: bench, stdio: 'inherit', shell })
+  if (status !== 0) process.exit(status ?? 1)
+}
+
+if (!existsSync(join(bench, 'node_modules'))) {
+  run('npm', ['ci', '--no-audit', '--no-fund'], process.platform === 'win32')
+}
+run(process.execPath, [
+  '--expose-gc',
+  '--conditions=@apalis/source',
+  'src/main.ts',
+  ...process.argv.slice(2),
+])
