@@ -2,6 +2,7 @@ import { Extensions } from '../task/extensions.ts'
 import type { Metadata } from '../task/metadata.ts'
 import type { Task } from '../task/task.ts'
 import type { TaskId } from '../task/task-id.ts'
+import type { Clock } from '../time/clock.ts'
 import { type Cancellation, cancellationOf } from './cancellation.ts'
 import type { TaskRequest } from './service.ts'
 import type { WorkerContext } from './worker-context.ts'
@@ -23,6 +24,8 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
   readonly task: Task<Args, Context>
   readonly data: Data
   readonly worker: WorkerContext
+  /** @internal The worker's clock, for layers that wait or measure. */
+  readonly clock: Clock
   /** @internal */
   readonly cancellation: Cancellation
   /** @internal */
@@ -34,6 +37,7 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
     task: Task<Args, Context>,
     data: Data,
     worker: WorkerContext,
+    clock: Clock,
     cancellation: Cancellation,
     observer: RunObserver,
     origin?: RunRequest<unknown, unknown, unknown>,
@@ -41,6 +45,7 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
     this.task = task
     this.data = data
     this.worker = worker
+    this.clock = clock
     this.cancellation = cancellation
     this.observer = observer
     this.#shared = origin === undefined ? { extensions: undefined } : origin.#shared
@@ -68,12 +73,14 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
 
   /** @internal The same run, with other data. */
   withData<Other>(data: Other): RunRequest<Args, Other, Context> {
-    return new RunRequest(this.task, data, this.worker, this.cancellation, this.observer, this)
+    const { task, worker, clock, cancellation, observer } = this
+    return new RunRequest(task, data, worker, clock, cancellation, observer, this)
   }
 
   /** @internal The same run, with another cancellation. */
   withCancellation(cancellation: Cancellation): RunRequest<Args, Data, Context> {
-    return new RunRequest(this.task, this.data, this.worker, cancellation, this.observer, this)
+    const { task, data, worker, clock, observer } = this
+    return new RunRequest(task, data, worker, clock, cancellation, observer, this)
   }
 }
 

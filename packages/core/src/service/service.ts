@@ -30,11 +30,23 @@ export interface TaskRequest<out Args = unknown, out Data = unknown, out Context
   readonly worker: WorkerContext
 }
 
-/** Wraps a service in another: middleware. Generic in the result, so only the inner service can make one. tower's `Layer`. */
-export interface Layer<in Args = unknown, in Data = unknown, in Context = unknown> {
-  <Req extends TaskRequest<Args, Data, Context>, Res>(inner: Service<Req, Res>): Service<Req, Res>
+/** What a layer says about itself beside what it does. */
+export interface LayerTraits {
   /** It bounds how many calls are in flight, so the worker adds no `concurrency` of its own. */
   readonly boundsInFlight?: boolean
+  /** It refuses calls instead of letting them wait, so the capacity of what stands inside it is not counted. */
+  readonly shedsLoad?: boolean
+  /** What events and `WorkerContext.layers` call it. @default the name of the function */
+  readonly layerName?: string
+}
+
+/** Wraps a service in another: middleware. Generic in the result, so only the inner service can make one. tower's `Layer`. */
+export interface Layer<
+  in Args = unknown,
+  in Data = unknown,
+  in Context = unknown,
+> extends LayerTraits {
+  <Req extends TaskRequest<Args, Data, Context>, Res>(inner: Service<Req, Res>): Service<Req, Res>
   /** Never there; TypeScript does not compare the bounds of type parameters, but it compares this. */
   readonly '~needs'?: (request: TaskRequest<Args, Data, Context>) => void
 }
@@ -45,11 +57,10 @@ export interface ProvidingLayer<
   in Args = unknown,
   in Data = unknown,
   in Context = unknown,
-> {
+> extends LayerTraits {
   <A extends Args, D extends Data, C extends Context, Res>(
     inner: Service<TaskRequest<A, D & Added, C>, Res>,
   ): Service<TaskRequest<A, D, C>, Res>
-  readonly boundsInFlight?: boolean
   readonly '~needs'?: (request: TaskRequest<Args, Data, Context>) => void
 }
 

@@ -1,4 +1,4 @@
-import type { EmittedEvent } from './events.ts'
+import type { EmittedEvent, Event } from './events.ts'
 
 /** Where a worker is in its life. */
 export type WorkerState = 'pending' | 'running' | 'paused' | 'stopping' | 'stopped'
@@ -41,3 +41,9 @@ export interface WorkerContext {
   /** The layers, outermost first, each with its capacity now. */
   readonly layers: readonly LayerInfo[]
 }
+
+/** Hears of everything that happens in a worker; `worker` is the one it happens in. */
+export type EventListener<in Args = unknown, in Result = unknown> = (
+  event: Event<Args, Result>,
+  worker: WorkerContext,
+) => void
