@@ -14,7 +14,11 @@ export interface TaskStore<Tx = never> {
    * the holder's id and `existing: true`; also when the holder stands earlier in the same call.
    * `refuseExisting`: stores nothing when any is taken (such calls travel alone).
    */
-  insert(queue: string, rows: readonly NewRow[], options?: InsertOptions<Tx>): Promise<readonly Inserted[]>
+  insert(
+    queue: string,
+    rows: readonly NewRow[],
+    options?: InsertOptions<Tx>,
+  ): Promise<readonly Inserted[]>
   /** Begins the lease of an incarnation. Repeating it renews the lease. */
   register(worker: StoreWorker): Promise<void>
   /**
@@ -49,8 +53,14 @@ export interface TaskStore<Tx = never> {
   rescue(queue: string, limit: number, options: RescueOptions): Promise<readonly Rescued[]>
   /** Releases what the worker holds (attempt back, due as it was), ends its lease. Does nothing for an unknown worker. */
   leave(worker: WorkerRef): Promise<void>
-  /** Calls back for what happens in any queue: hints, never truth. */
-  listen(onSignal: (signal: StoreSignal) => void): Promise<AsyncDisposable>
+  /**
+   * Calls back for what happens in any queue: hints, never truth. `onEnd`: what was listening has ended by itself, a
+   * broken connection say; core then listens anew and does not dispose of it. Not called after the disposal.
+   */
+  listen(
+    onSignal: (signal: StoreSignal) => void,
+    onEnd?: (error: unknown) => void,
+  ): Promise<AsyncDisposable>
   /**
    * Reads rows and marks them awaited: only then does their end (settle, kill, rescue, remove) signal `settled`.
    * An awaited row is not purged by count for a minute after its end. In the order of `ids`; undefined where there is none.
