@@ -8,6 +8,8 @@ export interface Sign {
   readonly type: SignType
   /** The tasks it is about, where that is known; absent: any of them. */
   readonly ids?: readonly string[]
+  /** Of `listening`: why the listener fell, or could not stand. It is renewed by itself. */
+  readonly error?: unknown
 }
 
 /** What a channel needs of the one listener of its storage. */

@@ -1,0 +1,154 @@
+import type { Undecodable } from '../backend/backend.ts'
+import type { Codec } from '../codec/codec.ts'
+import { DecodeError, isDecodeError } from '../errors/backend-errors.ts'
+import type { Metadata } from '../task/metadata.ts'
+import type { Status } from '../task/status.ts'
+import type { Attempt, Parts, QueueContext, Task, TaskFailure } from '../task/task.ts'
+import type { TaskId } from '../task/task-id.ts'
+import type { ClaimedRow, Row, StoredFailure } from './task-store.ts'
+
+/** The task of a row that the worker incarnation `worker` has claimed. */
+export function taskOf<Args>(
+  row: ClaimedRow,
+  queue: string,
+  worker: string,
+  codec: Codec<never, Args>,
+): Task<Args, QueueContext> | Undecodable<QueueContext> {
+  return decodeRow(row, new RowParts(row, queue, 'running', worker, undefined), codec)
+}
+
+/** The task of a row that was read, in whatever status. */
+export function storedTask<Args>(
+  row: Row,
+  queue: string,
+  codec: Codec<never, Args>,
+): Task<Args, QueueContext> | Undecodable<QueueContext> {
+  const { status, lockedBy, finishedAt } = row
+  return decodeRow(row, new RowParts(row, queue, status, lockedBy, finishedAt), codec)
+}
+
+function decodeRow<Args>(
+  { id, args }: RowFields,
+  parts: RowParts,
+  codec: Codec<never, Args>,
+): Task<Args, QueueContext> | Undecodable<QueueContext> {
+  try {
+    return { args: codec.decode(args), parts }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    const issues = isDecodeError(error) ? error.issues : []
+    return {
+      parts,
+      error: new DecodeError(`cannot decode the arguments of task ${id}: ${why}`, {
+        issues,
+        cause: error,
+      }),
+    }
+  }
+}
+
+/** What claimed and read rows have in common. */
+type RowFields = Omit<ClaimedRow, 'lockedAt'> & { readonly lockedAt?: number }
+
+const noMetadata: Metadata = Object.freeze({})
+
+/** A row's parts; dates and context are made when first asked for. */
+class RowParts implements Parts<QueueContext> {
+  readonly taskId: TaskId
+  readonly attempt: Attempt
+  readonly status: Status
+  readonly metadata: Metadata
+  readonly timeoutMs: number | undefined
+  readonly #row: RowFields
+  readonly #queue: string
+  readonly #lockedBy: string | undefined
+  readonly #finishedAt: number | undefined
+  #runAt: Date | undefined
+  #context: RowContext | undefined
+
+  constructor(
+    row: RowFields,
+    queue: string,
+    status: Status,
+    lockedBy: string | undefined,
+    finishedAt: number | undefined,
+  ) {
+    // It was checked when it was pushed.
+    this.taskId = row.id as TaskId
+    this.attempt = { current: row.attempt, max: row.attempts }
+    this.status = status
+    this.metadata = row.metadata ?? noMetadata
+    this.timeoutMs = row.timeoutMs
+    this.#row = row
+    this.#queue = queue
+    this.#lockedBy = lockedBy
+    this.#finishedAt = finishedAt
+  }
+
+  get runAt(): Date {
+    return (this.#runAt ??= new Date(this.#row.runAt))
+  }
+
+  get context(): QueueContext {
+    return (this.#context ??= new RowContext(
+      this.#row,
+      this.#queue,
+      this.#lockedBy,
+      this.#finishedAt,
+    ))
+  }
+}
+
+class RowContext implements QueueContext {
+  readonly queue: string
+  readonly priority: number
+  readonly epoch: number
+  readonly rescues: number
+  readonly releases: number
+  readonly lockedBy: string | undefined
+  readonly uniqueKey: string | undefined
+  readonly #row: RowFields
+  readonly #finishedAt: number | undefined
+  #errors: readonly TaskFailure[] | undefined
+
+  constructor(
+    row: RowFields,
+    queue: string,
+    lockedBy: string | undefined,
+    finishedAt: number | undefined,
+  ) {
+    this.queue = queue
+    this.priority = row.priority
+    this.epoch = row.epoch
+    this.rescues = row.rescues
+    this.releases = row.releases
+    this.lockedBy = lockedBy
+    this.uniqueKey = row.uniqueKey
+    this.#row = row
+    this.#finishedAt = finishedAt
+  }
+
+  get lockedAt(): Date | undefined {
+    return date(this.#row.lockedAt)
+  }
+
+  get createdAt(): Date {
+    return new Date(this.#row.createdAt)
+  }
+
+  get finishedAt(): Date | undefined {
+    return date(this.#finishedAt)
+  }
+
+  get errors(): readonly TaskFailure[] {
+    return (this.#errors ??= this.#row.errors.map(failureOf))
+  }
+}
+
+function failureOf({ at, ...failure }: StoredFailure): TaskFailure {
+  return { ...failure, at: new Date(at) }
+}
+
+function date(ms: number | undefined): Date | undefined {
+  return ms === undefined ? undefined : new Date(ms)
+}
