@@ -1,3 +1,6 @@
+/** @internal How long whatever runs may go on after its signal aborted, unless an option says otherwise. */
+export const ABORT_GRACE_MS = 1_000
+
 /** How the outside ends a run: the source of a request's signal, made into a signal only when somebody asks for it. */
 export interface Cancellation {
   readonly aborted: boolean
@@ -66,6 +69,26 @@ export function cancellationOf(signal: AbortSignal): Cancellation {
       return () => signal.removeEventListener('abort', listener)
     },
   }
+}
+
+/** @internal What `work` ends with, or a rejection with the reason as soon as `cancellation` aborts. What comes later is discarded. */
+export function orAborted<Value>(
+  cancellation: Cancellation,
+  work: PromiseLike<Value>,
+): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const off = cancellation.onAbort(reject)
+    work.then(
+      (value) => {
+        off()
+        resolve(value)
+      },
+      (error: unknown) => {
+        off()
+        reject(error)
+      },
+    )
+  })
 }
 
 function nothing(): void {}

@@ -89,8 +89,16 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
  * reason, so a signal of one's own should abort with the outer one: `AbortSignal.any([request.signal, …])`.
  */
 export function withSignal<Req extends TaskRequest>(request: Req, signal: AbortSignal): Req {
-  // Every Req is a RunRequest, and the derived one differs in its signal only.
-  return asRun(request).withCancellation(cancellationOf(signal)) as unknown as Req
+  return withCancellation(request, cancellationOf(signal))
+}
+
+/** @internal `request` with another cancellation: {@link withSignal} for layers that can do without a signal. */
+export function withCancellation<Req extends TaskRequest>(
+  request: Req,
+  cancellation: Cancellation,
+): Req {
+  // Every Req is a RunRequest, and the derived one differs in its cancellation only.
+  return asRun(request).withCancellation(cancellation) as unknown as Req
 }
 
 /** `request` with `added` merged over its data, for a {@link ProvidingLayer}. */

@@ -1,0 +1,89 @@
+import { LayerError } from '../errors/task-errors.ts'
+import { type Clock, sleep } from '../time/clock.ts'
+import type { RawService } from './plan.ts'
+
+/** Hears of a layer whose `capacity` or `ready` failed. */
+export type LayerErrorListener = (layerName: string, error: unknown) => void
+
+/** A layer that limits but cannot say when it will take more is asked this often. */
+const RECHECK_MS = 100
+/** A layer whose `capacity` or `ready` failed takes nothing for so long. */
+const FAILED_MS = 1_000
+
+/** A service with a capacity of its own, behind a guard: whatever it answers or throws, nobody hangs or spins. */
+export class Limiter {
+  readonly name: string
+  readonly #service: RawService
+  readonly #clock: Clock
+  readonly #onError: LayerErrorListener
+  /** By the monotonic clock; 0 while it works. */
+  #failedUntil = 0
+  /** How often in a row it said that it was ready, and was not. */
+  #vain = 0
+
+  constructor(name: string, service: RawService, clock: Clock, onError: LayerErrorListener) {
+    this.name = name
+    this.#service = service
+    this.#clock = clock
+    this.#onError = onError
+  }
+
+  /** A whole number of at least 0, or Infinity. */
+  capacity(ahead?: number): number {
+    if (this.#failedUntil !== 0) {
+      if (this.#clock.monotonic() < this.#failedUntil) return 0
+      this.#failedUntil = 0
+    }
+    try {
+      const capacity = this.#service.capacity?.(ahead) ?? Infinity
+      if (capacity >= 1) return Math.floor(capacity)
+      if (Number.isNaN(capacity)) throw new LayerError(`layer "${this.name}" has a capacity of NaN`)
+    } catch (error) {
+      this.#fail(error)
+    }
+    return 0
+  }
+
+  /** Settles when it is worth asking again, or when `signal` aborts. Never rejects. */
+  async ready(signal: AbortSignal): Promise<void> {
+    if (this.#failedUntil !== 0) {
+      return sleep(this.#clock, this.#failedUntil - this.#clock.monotonic(), { signal })
+    }
+    if (this.#service.ready === undefined) return sleep(this.#clock, RECHECK_MS, { signal })
+    try {
+      await settledOrAborted(this.#service.ready(signal), signal)
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error)
+      return
+    }
+    if (signal.aborted || this.capacity() > 0) {
+      this.#vain = 0
+      return
+    }
+    // Another worker may have been quicker, once or twice; a `ready` that never waits would keep the process busy.
+    this.#vain += 1
+    if (this.#vain > 1)
+      await sleep(this.#clock, Math.min(RECHECK_MS, 2 ** (this.#vain - 2)), { signal })
+  }
+
+  #fail(error: unknown): void {
+    this.#failedUntil = this.#clock.monotonic() + FAILED_MS
+    this.#onError(this.name, error)
+  }
+}
+
+/** A service may ignore the signal that its `ready` is given. */
+function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+    work.then(end, (error: unknown) => {
+      signal.removeEventListener('abort', end)
+      reject(error)
+    })
+  })
+}
