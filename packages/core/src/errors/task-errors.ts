@@ -1,4 +1,5 @@
 import { ApalisError, hasCode } from '../internal/apalis-error.ts'
+import { instant } from '../internal/validate.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 
 /** Never again: the task is killed, whatever attempts are left. apalis's `AbortError`. */
@@ -74,39 +75,44 @@ export class PoisonError extends ApalisError {
   }
 }
 
-/** Why and until when a limit refused a call. */
+/** Why, and until when, a limit refused a call. */
 export interface RefusalOptions extends ErrorOptions {
-  /** After how many milliseconds it is worth asking again. */
-  readonly retryInMs?: number
+  /** After how long it is worth asking again. */
+  readonly retryIn?: Duration
+  /** When it is worth asking again; `retryIn` goes before it. */
+  readonly retryAt?: Date
+}
+
+/** What the three refusals have in common. */
+class Refusal extends ApalisError {
+  readonly retryInMs: number | undefined
+  readonly retryAt: Date | undefined
+
+  constructor(code: string, message: string, { retryIn, retryAt, ...options }: RefusalOptions) {
+    super(code, message, options)
+    this.retryInMs = retryIn === undefined ? undefined : durationMs('retryIn', retryIn)
+    this.retryAt = retryAt === undefined ? undefined : instant('retryAt', retryAt)
+  }
 }
 
 /** A layer or backend that could have waited chose to refuse. Before the handler began: released, no attempt used. */
-export class OverloadedError extends ApalisError {
-  readonly retryInMs: number | undefined
-
-  constructor(message = 'overloaded', { retryInMs, ...options }: RefusalOptions = {}) {
+export class OverloadedError extends Refusal {
+  constructor(message = 'overloaded', options: RefusalOptions = {}) {
     super('ERR_OVERLOADED', message, options)
-    this.retryInMs = retryInMs
   }
 }
 
 /** A rate limit refused the call. Before the handler began: released, no attempt used. */
-export class RateLimitedError extends ApalisError {
-  readonly retryInMs: number | undefined
-
-  constructor(message = 'rate limited', { retryInMs, ...options }: RefusalOptions = {}) {
+export class RateLimitedError extends Refusal {
+  constructor(message = 'rate limited', options: RefusalOptions = {}) {
     super('ERR_RATE_LIMITED', message, options)
-    this.retryInMs = retryInMs
   }
 }
 
 /** A circuit breaker is open. Before the handler began: released, no attempt used. */
-export class CircuitOpenError extends ApalisError {
-  readonly retryInMs: number | undefined
-
-  constructor(message = 'circuit breaker is open', { retryInMs, ...options }: RefusalOptions = {}) {
+export class CircuitOpenError extends Refusal {
+  constructor(message = 'circuit breaker is open', options: RefusalOptions = {}) {
     super('ERR_CIRCUIT_OPEN', message, options)
-    this.retryInMs = retryInMs
   }
 }
 

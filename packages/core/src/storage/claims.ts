@@ -1,0 +1,182 @@
+import type { Beat, Settled, Settlement, TaskStream } from '../backend/backend.ts'
+import { isBackendError, EncodeError, isEncodeError } from '../errors/backend-errors.ts'
+import { toStoredError } from '../errors/stored-error.ts'
+import type { WorkerContext } from '../service/worker-context.ts'
+import type { QueueContext } from '../task/task.ts'
+import type { ClaimsDeps } from './claims-deps.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { Incarnation, whyStale } from './incarnation.ts'
+import { QueueStream } from './queue-stream.ts'
+import type { StoreOutcome, StoreSettled, StoreSettlement, WorkerRef } from './task-store.ts'
+
+/** The part of a queue that serves workers: it hands out claims, keeps their leases, and settles them. */
+export class Claims<Args, Result> {
+  readonly #deps: ClaimsDeps<Args, Result>
+  readonly #incarnations = new Map<string, Incarnation>()
+  readonly #heartbeats = new Map<Incarnation, Heartbeat<Args, Result>>()
+
+  constructor(deps: ClaimsDeps<Args, Result>) {
+    this.#deps = deps
+  }
+
+  /** The tasks of the worker's current incarnation. */
+  poll(worker: WorkerContext): TaskStream<Args, QueueContext> {
+    return new QueueStream(this.#deps, this.#incarnation(worker), (unstarted) =>
+      this.settle(unstarted.map((task) => ({ task, outcome: { type: 'released', dueIn: 0 } }))),
+    )
+  }
+
+  /** The beats of the worker's current incarnation. */
+  heartbeat(worker: WorkerContext): AsyncIterable<Beat> {
+    const incarnation = this.#incarnation(worker)
+    // One an incarnation: after a failed beat the worker asks for it again.
+    let heartbeat = this.#heartbeats.get(incarnation)
+    if (heartbeat === undefined) {
+      heartbeat = new Heartbeat(this.#deps, incarnation, () => {
+        this.#heartbeats.delete(incarnation)
+        this.#incarnations.delete(incarnation.ref.id)
+      })
+      this.#heartbeats.set(incarnation, heartbeat)
+    }
+    const beats = heartbeat
+    return { [Symbol.asyncIterator]: () => beats }
+  }
+
+  /** Ends claims. What cannot be stored is replaced by a kill that can; one such settlement does not harm the others. */
+  async settle(settlements: readonly Settlement<Result>[]): Promise<readonly Settled[]> {
+    const groups = Map.groupBy(settlements.keys(), (index) => holderOf(settlements[index]))
+    const answers = new Array<Settled>(settlements.length)
+    for (const [holder, indexes] of groups) {
+      const settled = await this.#settleFor(
+        holder,
+        indexes.flatMap((index) => settlements[index] ?? []),
+      )
+      for (const [position, index] of indexes.entries()) {
+        answers[index] = settled[position] ?? 'stale'
+      }
+    }
+    return answers
+  }
+
+  #incarnation(worker: WorkerContext): Incarnation {
+    let incarnation = this.#incarnations.get(worker.id)
+    if (incarnation === undefined) {
+      // Whatever the tasks are, an incarnation only moves them.
+      incarnation = new Incarnation(this.#deps as unknown as ClaimsDeps<unknown, unknown>, worker)
+      this.#incarnations.set(worker.id, incarnation)
+    }
+    return incarnation
+  }
+
+  async #settleFor(
+    holder: string,
+    settlements: readonly Settlement<Result>[],
+  ): Promise<readonly Settled[]> {
+    const { queue } = this.#deps
+    const incarnation = this.#incarnations.get(holder)
+    const ref: WorkerRef = incarnation?.ref ?? { id: holder, queue }
+    const refused: (EncodeError | undefined)[] = []
+    const rows = settlements.map(({ task, outcome }, index) => {
+      const { taskId, context } = task.parts
+      // Every task of a queue carries a QueueContext; it made them.
+      const { epoch } = context as QueueContext
+      incarnation?.ledger.carry(taskId, epoch)
+      const encoded = this.#encode(outcome)
+      if (encoded instanceof EncodeError) refused[index] = encoded
+      return {
+        id: taskId,
+        epoch,
+        outcome: encoded instanceof EncodeError ? killed(encoded) : encoded,
+      }
+    })
+    const stored = await this.#store(ref, rows)
+    for (const { id, epoch } of rows) incarnation?.ended(incarnation.ledger.remove(id, epoch))
+    if (rows.some(({ outcome }) => outcome.type === 'released')) this.#deps.channel.wake()
+    return this.#answers(rows, stored, refused)
+  }
+
+  /** Settles rows together; what is at fault when that fails for good is found by halving. */
+  async #store(
+    ref: WorkerRef,
+    rows: readonly StoreSettlement[],
+  ): Promise<readonly (StoreSettled | EncodeError)[]> {
+    try {
+      return await this.#deps.store.settle(ref, rows)
+    } catch (error) {
+      if (!isBackendError(error) || error.transient) throw error
+      const [only] = rows
+      if (only === undefined) return []
+      if (rows.length === 1) return [await this.#storeKilled(ref, only, error)]
+      const middle = Math.ceil(rows.length / 2)
+      const left = await this.#store(ref, rows.slice(0, middle))
+      const right = await this.#store(ref, rows.slice(middle))
+      return [...left, ...right]
+    }
+  }
+
+  async #storeKilled(
+    ref: WorkerRef,
+    row: StoreSettlement,
+    cause: Error,
+  ): Promise<StoreSettled | EncodeError> {
+    const error = new EncodeError(`cannot store how task ${row.id} ended: ${cause.message}`, {
+      cause,
+    })
+    const [settled] = await this.#deps.store.settle(ref, [{ ...row, outcome: killed(error) }])
+    return settled === 'stale' ? 'stale' : error
+  }
+
+  async #answers(
+    rows: readonly StoreSettlement[],
+    stored: readonly (StoreSettled | EncodeError)[],
+    refused: readonly (EncodeError | undefined)[],
+  ): Promise<readonly Settled[]> {
+    const stale = rows.filter((_, index) => stored[index] === 'stale').map(({ id }) => id)
+    const reasons =
+      stale.length === 0
+        ? new Map<string, string>()
+        : new Map((await whyStale(this.#deps, stale)).map((why, at) => [stale[at] ?? '', why]))
+    return rows.map(({ id }, index): Settled => {
+      const settled = stored[index] ?? 'stale'
+      if (settled !== 'stale') return refused[index] ?? settled
+      return reasons.get(id) === 'cancelled' ? 'cancelled' : 'stale'
+    })
+  }
+
+  #encode(outcome: Settlement<Result>['outcome']): StoreOutcome | EncodeError {
+    switch (outcome.type) {
+      case 'done': {
+        try {
+          const result = this.#deps.encodeResult(outcome.result)
+          return result === undefined ? { type: 'done' } : { type: 'done', result }
+        } catch (error) {
+          if (isEncodeError(error)) return error
+          return new EncodeError('cannot encode the result', { cause: error })
+        }
+      }
+      case 'failed':
+        return {
+          type: 'failed',
+          error: toStoredError(outcome.error),
+          retryInMs: outcome.retryIn,
+        }
+      case 'killed':
+        return killed(outcome.error)
+      case 'released':
+        return {
+          type: 'released',
+          dueInMs: outcome.dueIn,
+          ...(outcome.error === undefined ? {} : { error: toStoredError(outcome.error) }),
+        }
+    }
+  }
+}
+
+function killed(error: unknown): StoreOutcome {
+  return { type: 'killed', error: toStoredError(error) }
+}
+
+function holderOf(settlement: Settlement | undefined): string {
+  const context = settlement?.task.parts.context as QueueContext | undefined
+  return context?.lockedBy ?? ''
+}

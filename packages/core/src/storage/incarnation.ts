@@ -1,0 +1,181 @@
+import type { Beat } from '../backend/backend.ts'
+import { isBackendError } from '../errors/backend-errors.ts'
+import { isLeaseLostError } from '../errors/task-errors.ts'
+import type { WorkerContext } from '../service/worker-context.ts'
+import type { TaskId } from '../task/task-id.ts'
+import type { ClaimsDeps } from './claims-deps.ts'
+import { Ledger, type LedgerEntry } from './ledger.ts'
+import { type ProcessScope, thisProcess } from './process-scope.ts'
+import {
+  type Claim,
+  type Claimed,
+  type ClaimedRow,
+  type StoreBeat,
+  type StoreWorker,
+  suspectRescues,
+} from './task-store.ts'
+
+/** The part of the lease after which a worker no longer trusts it. */
+const TRUSTED_PART = 5 / 6
+
+/** One incarnation of a worker on a queue: its registration, its claims, and the agreement of both sides about them. */
+export class Incarnation {
+  readonly worker: WorkerContext
+  readonly ref: StoreWorker
+  readonly ledger = new Ledger()
+  readonly #deps: ClaimsDeps<unknown, unknown>
+  readonly #scope: ProcessScope
+  #registering: Promise<void> | undefined
+  /** A claim's outcome is unknown: the next call is a beat. */
+  #doubt: PromiseWithResolvers<void> | undefined
+  /** Permits of claims whose outcome is unknown. */
+  #doubtfulPermits: object[] = []
+  /** Asks for a beat now. */
+  hurry: () => void = () => {}
+  /** Is told when a beat says that something is due. */
+  onDue: (dueInMs: number) => void = () => {}
+  /** Whether a suspect may have been left because another worker of this process had the permit. */
+  deniedSuspects = false
+
+  constructor(deps: ClaimsDeps<unknown, unknown>, worker: WorkerContext) {
+    this.#deps = deps
+    this.#scope = deps.scope ?? thisProcess
+    this.worker = worker
+    this.ref = {
+      id: worker.id,
+      name: worker.name,
+      queue: deps.queue,
+      leaseMs: deps.leaseMs,
+      layers: worker.layers.map((layer) => layer.name),
+    }
+  }
+
+  /** Settles once the storage knows the incarnation; a failed registration is tried again by the next call. */
+  registered(): Promise<void> {
+    this.#registering ??= this.#deps.store.register(this.ref).catch((error: unknown) => {
+      this.#registering = undefined
+      throw error
+    })
+    return this.#registering
+  }
+
+  /** Settles when no registration is under way, however it ended. */
+  async registrationEnded(): Promise<void> {
+    await this.#registering?.catch(() => undefined)
+  }
+
+  /** Settles when no claim of unknown outcome is left unanswered by a beat. */
+  async certain(): Promise<void> {
+    await this.#doubt?.promise
+  }
+
+  /** Claims rows. */
+  async claim(limit: number): Promise<Claimed> {
+    const permit = {}
+    const suspects = this.#scope.take(permit) ? 1 : 0
+    const call = this.ledger.callBegins()
+    try {
+      const claimed = await this.#deps.store.claim(this.ref, limit, { suspects })
+      this.deniedSuspects = suspects === 0 && claimed.rows.length < limit
+      const suspect = suspects === 1 ? claimed.rows.find(isSuspect) : undefined
+      for (const row of claimed.rows) {
+        this.ledger.add(row.id, row.epoch, row === suspect ? permit : undefined)
+      }
+      if (suspect === undefined) this.#scope.give(permit)
+      return claimed
+    } catch (error) {
+      if (isLeaseLostError(error) || (isBackendError(error) && error.applied === 'no')) {
+        this.#scope.give(permit)
+      } else {
+        this.#doubtfulPermits.push(permit)
+        this.#doubt ??= Promise.withResolvers<void>()
+        this.hurry()
+      }
+      throw error
+    } finally {
+      this.ledger.callEnds(call)
+    }
+  }
+
+  /** Calls back when a suspect that was left may be claimed. */
+  onPermit(callback: () => void): () => void {
+    return this.#scope.onFree(callback)
+  }
+
+  /** A claim has ended, or was lost. */
+  ended(entry: LedgerEntry | undefined): void {
+    if (entry?.permit !== undefined) this.#scope.give(entry.permit)
+  }
+
+  /** Everything that it held is lost or given back. */
+  close(): void {
+    for (const entry of this.ledger.clear()) this.ended(entry)
+    this.#endDoubt()
+  }
+
+  /** Renews the lease and makes both sides agree. Throws when the beat fails. */
+  async beat(): Promise<{ readonly beat: Beat; readonly stored: StoreBeat }> {
+    const { clock, store } = this.#deps
+    const view = this.ledger.beatBegins()
+    const settlesDoubt = this.#doubt !== undefined && !view.open
+    const begun = clock.monotonic()
+    let stored: StoreBeat
+    try {
+      stored = await store.beat(this.ref)
+    } catch (error) {
+      this.ledger.beatFailed()
+      throw error
+    }
+    const { revoked, unknown } = this.ledger.compare(view, stored.held)
+    if (unknown.length > 0) await this.#release(unknown)
+    if (settlesDoubt) this.#endDoubt()
+    const beat = { paused: stored.paused, revoked: await this.#explain(revoked) }
+    const trustMs = stored.leaseMs * TRUSTED_PART - (clock.monotonic() - begun)
+    return { beat: { ...beat, trustMs }, stored }
+  }
+
+  async #release(claims: readonly Claim[]): Promise<void> {
+    const settlements = claims.map(({ id, epoch }) => ({
+      id,
+      epoch,
+      outcome: { type: 'released', dueInMs: 0 } as const,
+    }))
+    await this.#deps.store.settle(this.ref, settlements)
+    this.#deps.channel.wake()
+  }
+
+  /** Whether each claim that is gone was killed, or taken. */
+  async #explain(revoked: readonly LedgerEntry[]): Promise<Beat['revoked']> {
+    if (revoked.length === 0) return []
+    for (const { id, epoch } of revoked) this.ended(this.ledger.remove(id, epoch))
+    const ids = revoked.map(({ id }) => id)
+    const reasons = await whyStale(this.#deps, ids)
+    return ids.map((id, index) => ({ id: id as TaskId, reason: reasons[index] ?? 'taken' }))
+  }
+
+  #endDoubt(): void {
+    const doubt = this.#doubt
+    this.#doubt = undefined
+    for (const permit of this.#doubtfulPermits.splice(0)) this.#scope.give(permit)
+    doubt?.resolve()
+  }
+}
+
+/** Why nothing could be written for these tasks: killed meanwhile, or somebody else's by now. */
+export async function whyStale(
+  deps: Pick<ClaimsDeps<unknown, unknown>, 'queue' | 'store'>,
+  ids: readonly string[],
+): Promise<readonly ('cancelled' | 'taken')[]> {
+  try {
+    const rows = await deps.store.get(deps.queue, ids)
+    // A running task cannot be removed: one that is gone was killed first.
+    return rows.map((row) => (row === undefined || row.status === 'killed' ? 'cancelled' : 'taken'))
+  } catch {
+    // It only says why: that the claim is gone is certain.
+    return ids.map(() => 'taken')
+  }
+}
+
+function isSuspect({ rescues }: ClaimedRow): boolean {
+  return rescues >= suspectRescues
+}

@@ -1,0 +1,136 @@
+import type { Claim } from './task-store.ts'
+
+/** A claim that this process knows of. */
+export interface LedgerEntry extends Claim {
+  /** A settle has carried it: the storage may have forgotten it before we hear so. */
+  carried: boolean
+  /** The permit to run a suspect that goes with it. */
+  readonly permit: object | undefined
+}
+
+/** What the ledger knew when a beat began. */
+export interface BeatView {
+  readonly entries: readonly LedgerEntry[]
+  /** The number of the last claim call begun before. */
+  readonly calls: number
+  /** Whether a claim call was open. */
+  readonly open: boolean
+  /** The lowest number of those open. */
+  readonly oldestOpen: number
+}
+
+/** Where the storage and this process do not agree. */
+export interface Differences {
+  /** We have it and the storage does not: killed or taken. */
+  readonly revoked: readonly LedgerEntry[]
+  /** The storage has it and we do not: to be released. */
+  readonly unknown: readonly Claim[]
+}
+
+/** What a worker incarnation holds, as this process knows it, and how that compares with what a beat answers. */
+export class Ledger {
+  readonly #entries = new Map<string, LedgerEntry>()
+  readonly #open = new Set<number>()
+  #calls = 0
+  /** Claims that went while a beat was under way. */
+  #gone: Set<string> | undefined
+  /** Claims that an earlier beat listed and nobody knew, each with the last claim call begun by then. */
+  #doubtful = new Map<string, number>()
+
+  /** A claim call begins; the answer is its number. */
+  callBegins(): number {
+    this.#calls += 1
+    this.#open.add(this.#calls)
+    return this.#calls
+  }
+
+  callEnds(call: number): void {
+    this.#open.delete(call)
+  }
+
+  /** A claim was made. */
+  add(id: string, epoch: number, permit: object | undefined): void {
+    this.#entries.set(id, { id, epoch, permit, carried: false })
+  }
+
+  /** A settle carries the claim from now on. */
+  carry(id: string, epoch: number): void {
+    const entry = this.#entries.get(id)
+    if (entry?.epoch === epoch) entry.carried = true
+  }
+
+  /** A claim has ended; answers with its entry. */
+  remove(id: string, epoch: number): LedgerEntry | undefined {
+    const entry = this.#entries.get(id)
+    // The same task may have been claimed anew before we heard that its last claim had ended.
+    if (entry?.epoch !== epoch) return undefined
+    this.#entries.delete(id)
+    this.#gone?.add(keyOf(entry))
+    return entry
+  }
+
+  /** Whether it holds the task. */
+  has(id: string): boolean {
+    return this.#entries.has(id)
+  }
+
+  /** Everything in it; empties it. */
+  clear(): readonly LedgerEntry[] {
+    const entries = [...this.#entries.values()]
+    this.#entries.clear()
+    return entries
+  }
+
+  /** A beat begins. */
+  beatBegins(): BeatView {
+    this.#gone = new Set()
+    return {
+      entries: [...this.#entries.values()].filter((entry) => !entry.carried),
+      calls: this.#calls,
+      open: this.#open.size > 0,
+      oldestOpen: Math.min(...this.#open),
+    }
+  }
+
+  /** The beat's answer: `held` is what the storage has. Whatever changed while the beat was under way is left out. */
+  compare(view: BeatView, held: readonly Claim[]): Differences {
+    const stored = new Map(held.map((claim) => [claim.id, claim.epoch]))
+    const revoked = view.entries.filter(
+      (entry) =>
+        this.#entries.get(entry.id) === entry &&
+        !entry.carried &&
+        stored.get(entry.id) !== entry.epoch,
+    )
+    const strangers = held.filter(
+      (claim) =>
+        this.#entries.get(claim.id)?.epoch !== claim.epoch &&
+        this.#gone?.has(keyOf(claim)) !== true,
+    )
+    this.#gone = undefined
+    return { revoked, unknown: this.#release(view, strangers) }
+  }
+
+  /** A beat failed. */
+  beatFailed(): void {
+    this.#gone = undefined
+  }
+
+  /** Of the claims that nobody knows: those that no claim call can still bring. */
+  #release(view: BeatView, strangers: readonly Claim[]): readonly Claim[] {
+    const quiet = !view.open && this.#calls === view.calls
+    const doubtful = new Map<string, number>()
+    const release: Claim[] = []
+    for (const claim of strangers) {
+      const key = keyOf(claim)
+      const seenAt = this.#doubtful.get(key)
+      if (quiet || (seenAt !== undefined && view.oldestOpen > seenAt)) release.push(claim)
+      doubtful.set(key, seenAt ?? this.#calls)
+    }
+    this.#doubtful = doubtful
+    return release
+  }
+}
+
+function keyOf({ id, epoch }: Claim): string {
+  return `${epoch}:${id}`
+}

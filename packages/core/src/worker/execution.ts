@@ -1,0 +1,61 @@
+import type { Task } from '../task/task.ts'
+import { RunCancellation } from '../service/cancellation.ts'
+import type { RunObserver } from '../service/request.ts'
+import type { Clock, Timer } from '../time/clock.ts'
+
+/** One run of a task, from its start to its outcome. */
+export class Execution implements RunObserver {
+  readonly task: Task<unknown>
+  readonly cancellation: RunCancellation = new RunCancellation()
+  /** By the monotonic clock. */
+  readonly startedAt: number
+  handlerBegan = false
+  /** The outcome is known: whatever comes later is discarded. */
+  ended = false
+  /** The claim is another's by now, or nobody's: nothing is written for it. */
+  lost = false
+  /** The listeners were told that it runs for long. */
+  longRunTold = false
+  #leaked = false
+  readonly #timers: Timer[] = []
+  readonly #clock: Clock
+  readonly #onBegan: (execution: Execution) => void
+  readonly #onLeaked: (execution: Execution) => void
+
+  constructor(
+    task: Task<unknown>,
+    clock: Clock,
+    onBegan: (execution: Execution) => void,
+    onLeaked: (execution: Execution) => void,
+  ) {
+    this.task = task
+    this.#clock = clock
+    this.startedAt = clock.monotonic()
+    this.#onBegan = onBegan
+    this.#onLeaked = onLeaked
+  }
+
+  began(): void {
+    this.handlerBegan = true
+    this.#onBegan(this)
+  }
+
+  leaked(): void {
+    if (this.#leaked) return
+    this.#leaked = true
+    this.#onLeaked(this)
+  }
+
+  /** Calls back after `ms`, unless the run ends before. */
+  after(ms: number, callback: () => void): void {
+    this.#timers.push(this.#clock.setTimer(callback, ms))
+  }
+
+  /** Marks the end; false when it had ended before. */
+  end(): boolean {
+    if (this.ended) return false
+    this.ended = true
+    for (const timer of this.#timers) timer.cancel()
+    return true
+  }
+}

@@ -1,0 +1,193 @@
+import type { Outcome } from '../backend/backend.ts'
+import {
+  InterruptedError,
+  LeaseLostError,
+  TaskKilledError,
+  TimeoutError,
+} from '../errors/task-errors.ts'
+import { isPromise } from '../internal/promise.ts'
+import type { EventBody } from '../service/events.ts'
+import { RunRequest } from '../service/request.ts'
+import type { WorkerContext } from '../service/worker-context.ts'
+import type { Task } from '../task/task.ts'
+import type { Clock, Timer } from '../time/clock.ts'
+import { Execution } from './execution.ts'
+import { failureOutcome, type FailureRules } from './outcome.ts'
+import type { Stack } from './stack.ts'
+
+/** What a flight needs of its worker. */
+export interface FlightDeps {
+  readonly stack: Stack
+  readonly data: object
+  readonly context: WorkerContext
+  readonly clock: Clock
+  readonly rules: FailureRules
+  readonly graceMs: number
+  readonly longRunAfterMs: number
+  readonly emit: (event: EventBody) => void
+  readonly eventsHeard: () => boolean
+  /** A run ended: exactly one outcome for each that was not lost. */
+  readonly settle: (execution: Execution, outcome: Outcome) => void
+  /** A run ended, lost or not. */
+  readonly onEnd: () => void
+}
+
+/** The runs under way, and the outermost acknowledgement: whatever happens in a run ends in exactly one outcome. */
+export class Flight {
+  readonly #deps: FlightDeps
+  readonly #running = new Set<Execution>()
+  /** Outcomes whose backoff is still being asked. */
+  #deciding = 0
+  #longRuns: Timer | undefined
+
+  constructor(deps: FlightDeps) {
+    this.#deps = deps
+  }
+
+  /** Runs under way. */
+  get size(): number {
+    return this.#running.size + this.#deciding
+  }
+
+  /** Runs a task through the stack. Returns as soon as it waits for something. */
+  start(task: Task<unknown>): void {
+    const { clock, context, data, stack } = this.#deps
+    const execution = new Execution(task, clock, this.#began, this.#leaked)
+    const { timeoutMs } = task.parts
+    if (timeoutMs !== undefined) {
+      const error = new TimeoutError(`task ${task.parts.taskId}`, timeoutMs)
+      execution.after(timeoutMs, () => this.#abort(execution, error))
+    }
+    this.#running.add(execution)
+    const request = new RunRequest(task, data, context, clock, execution.cancellation, execution)
+    try {
+      const result = stack.call(request)
+      if (isPromise(result)) {
+        result.then(
+          (value) => this.#succeed(execution, value),
+          (error: unknown) => this.#fail(execution, error),
+        )
+      } else {
+        this.#succeed(execution, result)
+      }
+    } catch (error) {
+      this.#fail(execution, error)
+    }
+  }
+
+  /** The shutdown deadline has passed: every signal aborts; what throws, or does not end, is released. */
+  interrupt(): void {
+    for (const execution of this.#running) this.#abort(execution, new InterruptedError())
+  }
+
+  /** A claim is gone. Says whether it was running. */
+  revoke(id: string, reason: 'cancelled' | 'taken'): void {
+    for (const execution of this.#running) {
+      if (execution.task.parts.taskId === id && !execution.lost) {
+        const error = reason === 'cancelled' ? new TaskKilledError(id) : this.#leaseLost()
+        this.#lose(execution, reason, error)
+      }
+    }
+  }
+
+  /** All claims are gone. */
+  loseAll(): void {
+    for (const execution of this.#running) {
+      if (!execution.lost) this.#lose(execution, 'lease', this.#leaseLost())
+    }
+  }
+
+  /** Stops the timer for long runs. */
+  close(): void {
+    this.#longRuns?.cancel()
+    this.#longRuns = undefined
+  }
+
+  #leaseLost(): LeaseLostError {
+    return new LeaseLostError(this.#deps.context.id)
+  }
+
+  #lose(execution: Execution, reason: 'lease' | 'taken' | 'cancelled', error: Error): void {
+    execution.lost = true
+    this.#deps.emit({ type: 'lost', task: execution.task, reason })
+    this.#abort(execution, error)
+  }
+
+  #abort(execution: Execution, reason: Error): void {
+    if (execution.ended || execution.cancellation.aborted) return
+    execution.cancellation.abort(reason)
+    // Tracking ends the call by now or after one grace. A layer that swallows that ends it never: then we do.
+    const { graceMs } = this.#deps
+    execution.after(reason instanceof InterruptedError ? 2 * graceMs : graceMs, () => {
+      execution.leaked()
+      this.#fail(execution, reason)
+    })
+  }
+
+  #succeed(execution: Execution, result: unknown): void {
+    if (!this.#end(execution)) return
+    this.#conclude(execution, { type: 'done', result })
+  }
+
+  #fail(execution: Execution, error: unknown): void {
+    if (!this.#end(execution)) return
+    const outcome = failureOutcome(
+      {
+        task: execution.task,
+        error,
+        began: execution.handlerBegan,
+        reason: execution.cancellation.reason,
+      },
+      this.#deps.rules,
+    )
+    if (outcome instanceof Promise) {
+      this.#deciding += 1
+      void outcome.then((decided) => {
+        this.#deciding -= 1
+        this.#conclude(execution, decided)
+      })
+    } else {
+      this.#conclude(execution, outcome)
+    }
+  }
+
+  #end(execution: Execution): boolean {
+    this.#running.delete(execution)
+    return execution.end()
+  }
+
+  #conclude(execution: Execution, outcome: Outcome): void {
+    if (!execution.lost) this.#deps.settle(execution, outcome)
+    this.#deps.onEnd()
+  }
+
+  readonly #began = (execution: Execution): void => {
+    const { clock, emit, eventsHeard, longRunAfterMs } = this.#deps
+    if (!eventsHeard()) return
+    emit({ type: 'engage', task: execution.task })
+    this.#longRuns ??= clock.setTimer(this.#tellLongRuns, longRunAfterMs, { background: true })
+  }
+
+  readonly #leaked = (execution: Execution): void => {
+    this.#deps.emit({ type: 'leaked', task: execution.task })
+  }
+
+  readonly #tellLongRuns = (): void => {
+    const { clock, emit, longRunAfterMs } = this.#deps
+    this.#longRuns = undefined
+    let next = Number.POSITIVE_INFINITY
+    for (const execution of this.#running) {
+      if (execution.longRunTold) continue
+      const left = execution.startedAt + longRunAfterMs - clock.monotonic()
+      if (left <= 0) {
+        execution.longRunTold = true
+        emit({ type: 'longRun', task: execution.task })
+      } else {
+        next = Math.min(next, left)
+      }
+    }
+    if (next !== Number.POSITIVE_INFINITY) {
+      this.#longRuns = clock.setTimer(this.#tellLongRuns, next, { background: true })
+    }
+  }
+}

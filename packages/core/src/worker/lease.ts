@@ -1,0 +1,110 @@
+import type { Backend, Beat } from '../backend/backend.ts'
+import { isLeaseLostError } from '../errors/task-errors.ts'
+import type { WorkerContext } from '../service/worker-context.ts'
+import { type Clock, sleep, type Timer } from '../time/clock.ts'
+import { SupervisedCalls, type BackendErrorPolicy } from './supervise.ts'
+
+/** Who hears of the lease of one incarnation. */
+export interface LeaseHooks {
+  readonly onBeat: (beat: Beat) => void
+  /** Once: this incarnation is over. */
+  readonly onLost: () => void
+  readonly onFailure: BackendErrorPolicy
+}
+
+/** Keeps the lease of one worker incarnation by its backend's heartbeat, and knows for how long it may be trusted. */
+export class Lease {
+  readonly #backend: Backend<unknown>
+  readonly #worker: WorkerContext
+  readonly #clock: Clock
+  readonly #hooks: LeaseHooks
+  readonly #calls: SupervisedCalls
+  readonly #ending = new AbortController()
+  #beats: AsyncIterator<Beat> | undefined
+  /** The last beat failed: the backend gives a new iterator for the same incarnation. */
+  #renew = true
+  #trustedUntil = 0
+  #trustTimer: Timer | undefined
+  #lost = false
+  #begun = false
+
+  constructor(backend: Backend<unknown>, worker: WorkerContext, clock: Clock, hooks: LeaseHooks) {
+    this.#backend = backend
+    this.#worker = worker
+    this.#clock = clock
+    this.#hooks = hooks
+    this.#calls = new SupervisedCalls('beat', hooks.onFailure)
+  }
+
+  /** Whether the claims of this incarnation may be trusted now. A blocked event loop is noticed here, before any timer fires. */
+  get trusted(): boolean {
+    if (this.#lost) return false
+    if (this.#backend.heartbeat === undefined) return true
+    if (this.#clock.monotonic() < this.#trustedUntil) return true
+    if (this.#begun) this.lose()
+    return false
+  }
+
+  /** Begins the beats; settles after the first good one, or when the lease is lost or ended before it. */
+  begin(): Promise<void> {
+    if (this.#backend.heartbeat === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      void this.#beat(resolve).finally(resolve)
+    })
+  }
+
+  /** Ends the beats and, by the iterator's `return`, the incarnation in the backend. Rejects when the backend fails. */
+  async end(): Promise<void> {
+    this.#trustTimer?.cancel()
+    this.#ending.abort()
+    await this.#beats?.return?.()
+  }
+
+  async #beat(first: () => void): Promise<void> {
+    while (!this.#ending.signal.aborted && !this.#lost) {
+      try {
+        if (this.#renew) {
+          this.#beats = this.#backend.heartbeat?.(this.#worker)[Symbol.asyncIterator]()
+          this.#renew = false
+        }
+        const beat = await this.#beats?.next()
+        if (this.#ending.signal.aborted || this.#lost) return
+        if (beat === undefined || beat.done === true) {
+          // A heartbeat that ends by itself says that there is nothing more to confirm.
+          this.#trustTimer?.cancel()
+          this.#trustedUntil = Number.POSITIVE_INFINITY
+          return
+        }
+        this.#calls.succeeded()
+        this.#trust(beat.value)
+        this.#hooks.onBeat(beat.value)
+        first()
+      } catch (error) {
+        if (this.#ending.signal.aborted || this.#lost) return
+        if (isLeaseLostError(error)) {
+          this.lose()
+          return
+        }
+        const delay = this.#calls.failed(error)
+        if (delay === 'end') return
+        await sleep(this.#clock, delay, { signal: this.#ending.signal })
+        this.#renew = true
+      }
+    }
+  }
+
+  #trust({ trustMs }: Beat): void {
+    this.#begun = true
+    this.#trustedUntil = this.#clock.monotonic() + trustMs
+    this.#trustTimer?.cancel()
+    this.#trustTimer = this.#clock.setTimer(() => this.lose(), trustMs)
+  }
+
+  /** The incarnation is over: its backend said so, or nobody can be sure of its claims any more. */
+  lose(): void {
+    if (this.#lost || this.#ending.signal.aborted) return
+    this.#lost = true
+    this.#trustTimer?.cancel()
+    this.#hooks.onLost()
+  }
+}

@@ -1,0 +1,377 @@
+import { randomUUID } from 'node:crypto'
+import type { Backend, Beat, Outcome, Settled, TaskStream } from '../backend/backend.ts'
+import type { BackendError } from '../errors/backend-errors.ts'
+import { isLeaseLostError } from '../errors/task-errors.ts'
+import { WorkerError } from '../errors/worker-errors.ts'
+import { exponential } from '../task/backoff.ts'
+import { type Clock, sleep, systemClock, type Timer, turn } from '../time/clock.ts'
+import { Buffer, type Claimed } from './buffer.ts'
+import { Changes } from './changes.ts'
+import type { RunContext } from './context.ts'
+import type { Emitter } from './emitter.ts'
+import type { Execution } from './execution.ts'
+import { Flight } from './flight.ts'
+import { Lease } from './lease.ts'
+import type { WorkerPlan } from './plan.ts'
+import { Settler, type Unsettled } from './settler.ts'
+import { composeStack, type Stack } from './stack.ts'
+import { SupervisedCalls } from './supervise.ts'
+import { tracking } from './tracking.ts'
+
+/** A claimed task that has not started may wait this long for capacity; then it is given back. */
+const UNSTARTED_MS = 1_000
+/** Work that never waits gives the event loop a turn this often. */
+const TURN_MS = 10
+
+/** One run of a worker: claims while there is capacity, starts what it claimed, keeps the lease, and drains at the end. */
+export class Run {
+  readonly #plan: WorkerPlan<unknown, unknown>
+  readonly #backend: Backend<unknown>
+  readonly #clock: Clock
+  readonly #context: RunContext
+  readonly #emitter: Emitter
+  readonly #stack: Stack
+  readonly #flight: Flight
+  readonly #settler: Settler
+  readonly #claims: SupervisedCalls
+  readonly #changes = new Changes()
+  readonly #buffer = new Buffer()
+  readonly #timers = new Set<Timer>()
+  /** Holds back claims while whoever reads the event stream does not keep up. */
+  readonly #held: () => boolean
+  #lease: Lease | undefined
+  #queuePaused = false
+  #idleTold = false
+  #fatal: WorkerError | undefined
+  #aborted = false
+  /** The time for the last writes is over, too. */
+  #cutOff = false
+  #lastTurn = 0
+
+  constructor(
+    plan: WorkerPlan<unknown, unknown>,
+    context: RunContext,
+    emitter: Emitter,
+    held: () => boolean,
+  ) {
+    this.#plan = plan
+    this.#backend = plan.backend
+    this.#clock = plan.clock
+    this.#context = context
+    this.#emitter = emitter
+    this.#held = held
+    this.#claims = new SupervisedCalls('claim', this.#onFailure)
+    this.#stack = composeStack({
+      layers: plan.layers,
+      innermost: tracking(plan.handler, plan.abortGraceMs, plan.clock),
+      clock: plan.clock,
+      onError: (layer, error) => this.#report(`layer ${layer}`, error),
+    })
+    const emit = emitter.emit.bind(emitter)
+    this.#settler = new Settler(plan.backend, plan.clock, {
+      onFailure: this.#onFailure,
+      mayWrite: () => this.#lease?.trusted ?? true,
+      onSettled: () => this.#changes.tell(),
+      emit,
+      eventsHeard: () => emitter.active,
+      acknowledged: (entry, settled) => this.#acknowledge(entry, settled),
+    })
+    this.#flight = new Flight({
+      stack: this.#stack,
+      data: plan.data,
+      context,
+      clock: plan.clock,
+      rules: {
+        backoff: plan.backend.backoff ?? exponential('1s'),
+        maxReleases: plan.backend.maxReleases ?? 1_000,
+        onBackoffError: (error) => this.#report('backoff', error),
+        now: () => plan.clock.now(),
+      },
+      graceMs: plan.abortGraceMs,
+      longRunAfterMs: plan.longRunAfterMs,
+      emit,
+      eventsHeard: () => emitter.active,
+      settle: (execution, outcome) => this.#settle(execution, outcome),
+      onEnd: () => {
+        if (context.isShuttingDown()) this.#changes.tell()
+      },
+    })
+    context.attach({
+      onChange: () => this.#changes.tell(),
+      emit,
+      busy: () => this.#flight.size + this.#settler.unsettled,
+      capacity: () => this.#capacity(),
+      layers: () => this.#stack.layers(),
+    })
+  }
+
+  /** Looks again at what may have changed outside. */
+  recheck(): void {
+    this.#changes.tell()
+  }
+
+  /** Runs until stopped, the source has ended, or something failed that cannot heal. */
+  async run(shutdownTimeoutMs: number | undefined): Promise<void> {
+    this.#emitter.emit({ type: 'start' })
+    if (shutdownTimeoutMs !== undefined) {
+      const deadline = (): void => this.#after(shutdownTimeoutMs, () => this.abort())
+      this.#context.signal.addEventListener('abort', deadline, { once: true })
+      if (this.#context.isShuttingDown()) deadline()
+    }
+    while (!this.#context.isShuttingDown()) await this.#incarnation()
+    for (const timer of this.#timers) timer.cancel()
+    this.#flight.close()
+    this.#emitter.emit({ type: 'stop' })
+    this.#context.end()
+    if (this.#fatal !== undefined) throw this.#fatal
+  }
+
+  /** The deadline is over: interrupts what runs; what does not end within the abort grace is released. */
+  abort(): void {
+    if (this.#aborted) return
+    this.#aborted = true
+    this.#context.stop()
+    this.#flight.interrupt()
+    // Two graces until the last run has ended, one for the last writes.
+    this.#after(3 * this.#plan.abortGraceMs, () => {
+      this.#cutOff = true
+      this.#changes.tell()
+    })
+  }
+
+  #after(ms: number, callback: () => void): void {
+    this.#timers.add(this.#clock.setTimer(callback, ms))
+  }
+
+  async #incarnation(): Promise<void> {
+    this.#context.id = randomUUID()
+    this.#queuePaused = false
+    const over = new AbortController()
+    const end = (): void => over.abort()
+    this.#context.signal.addEventListener('abort', end, { once: true })
+    const lease = new Lease(this.#backend, this.#context, this.#clock, {
+      onBeat: (beat) => this.#beat(beat),
+      onLost: () => {
+        this.#loseAll()
+        end()
+        this.#changes.tell()
+      },
+      onFailure: this.#onFailure,
+    })
+    this.#lease = lease
+    await Promise.race([lease.begin(), aborted(over.signal)])
+    const stream = await this.#claimUntil(over.signal, lease)
+    this.#context.signal.removeEventListener('abort', end)
+    if (!this.#context.isShuttingDown()) await this.#leave(lease)
+    if (this.#context.isShuttingDown()) await this.#drain(stream, lease)
+  }
+
+  /** The claims of one incarnation. */
+  async #claimUntil(over: AbortSignal, lease: Lease): Promise<TaskStream<unknown> | undefined> {
+    let stream: TaskStream<unknown> | undefined
+    while (!over.aborted && lease.trusted) {
+      if (systemClock.monotonic() - this.#lastTurn > TURN_MS) await this.#turn()
+      if (!this.#mayStart()) {
+        this.#giveBack()
+        await this.#changes.next()
+        continue
+      }
+      this.#startBuffered(lease)
+      const room = Math.min(this.#capacity(), this.#plan.claimBatch)
+      if (this.#buffer.size > 0 || room <= 0) {
+        await this.#waitForCapacity()
+        continue
+      }
+      try {
+        stream ??= this.#backend.poll(this.#context)
+        const batch = await stream.next(room, over)
+        this.#claims.succeeded()
+        if (batch === undefined) this.#context.stop()
+        else this.#take(batch)
+      } catch (error) {
+        if (isLeaseLostError(error)) lease.lose()
+        else await this.#waitAfter(this.#claims.failed(error), over)
+      }
+    }
+    return stream
+  }
+
+  #mayStart(): boolean {
+    return this.#context.isRunning() && !this.#queuePaused
+  }
+
+  /** How many more tasks may start now. */
+  #capacity(): number {
+    if (this.#heldBack()) return 0
+    return this.#stack.capacity()
+  }
+
+  /** Held back by something else than the layers. */
+  #heldBack(): boolean {
+    return this.#settler.unsettled >= this.#plan.acknowledgementBuffer || this.#held()
+  }
+
+  #take(batch: readonly Claimed[]): void {
+    if (batch.length > 0) this.#buffer.fill(batch, this.#clock.monotonic())
+    else if (!this.#idleTold) this.#emitter.emit({ type: 'idle' })
+    this.#idleTold = batch.length === 0
+  }
+
+  /** Starts what waits while there is capacity, and until the event loop needs a turn. */
+  #startBuffered(lease: Lease): void {
+    for (let started = 1; this.#buffer.size > 0; started += 1) {
+      if (!this.#mayStart() || !lease.trusted || this.#capacity() <= 0) return
+      const claimed = this.#buffer.shift()
+      if (claimed === undefined) return
+      if ('error' in claimed) this.#settleUndecodable(claimed)
+      else this.#flight.start(claimed)
+      if (started % 16 === 0 && systemClock.monotonic() - this.#lastTurn > TURN_MS) return
+    }
+  }
+
+  async #turn(): Promise<void> {
+    await turn()
+    this.#lastTurn = systemClock.monotonic()
+  }
+
+  /** Waits for capacity, or for a change; gives back what has waited for too long. */
+  async #waitForCapacity(): Promise<void> {
+    if (!this.#mayStart() || this.#capacity() > 0) return
+    let timer: Timer | undefined
+    if (this.#buffer.size > 0 && this.#backend.settle !== undefined) {
+      const left = this.#buffer.since + UNSTARTED_MS - this.#clock.monotonic()
+      if (left <= 0) this.#giveBack()
+      else timer = this.#clock.setTimer(() => this.#changes.tell(), left)
+    }
+    if (this.#heldBack()) await this.#changes.next()
+    else await this.#stack.ready(this.#changes.signal)
+    timer?.cancel()
+  }
+
+  /** Gives back what was claimed and has not started. A backend that cannot take it back lets it wait. */
+  #giveBack(): void {
+    if (this.#backend.settle === undefined) return
+    for (const { parts } of this.#buffer.takeAll()) {
+      const outcome: Outcome = { type: 'released', dueIn: 0 }
+      this.#settler.add({ task: { parts }, outcome, unstarted: true, durationMs: 0 })
+    }
+  }
+
+  #settleUndecodable({ parts, error }: Extract<Claimed, { readonly error: unknown }>): void {
+    this.#settler.add({ task: { parts }, outcome: { type: 'killed', error }, durationMs: 0 })
+  }
+
+  #settle(execution: Execution, outcome: Outcome): void {
+    const durationMs = this.#clock.monotonic() - execution.startedAt
+    this.#settler.add({ task: execution.task, outcome, durationMs })
+  }
+
+  #beat({ paused, revoked }: Beat): void {
+    for (const { id, reason } of revoked) {
+      const unstarted = this.#buffer.takeOne(id)
+      if (unstarted === undefined) this.#flight.revoke(id, reason)
+      else this.#emitter.emit({ type: 'lost', task: unstarted, reason })
+    }
+    if (paused !== this.#queuePaused) {
+      this.#queuePaused = paused
+      this.#changes.tell()
+    }
+    this.#emitter.emit({ type: 'heartbeat' })
+  }
+
+  /** Nothing more is written under this incarnation. */
+  #loseAll(): void {
+    this.#buffer.takeAll()
+    this.#flight.loseAll()
+    for (const { task, unstarted } of this.#settler.giveUp()) {
+      if (unstarted !== true) this.#emitter.emit({ type: 'lost', task, reason: 'lease' })
+    }
+  }
+
+  /** Takes leave of a lost incarnation, so that nobody counts it as dead; until that went well nothing is claimed. */
+  async #leave(lease: Lease): Promise<void> {
+    const calls = new SupervisedCalls('leave', this.#onFailure)
+    while (!this.#context.isShuttingDown()) {
+      try {
+        await lease.end()
+        return
+      } catch (error) {
+        await this.#waitAfter(calls.failed(error), this.#context.signal)
+      }
+    }
+  }
+
+  /** Gives back what has not started, and waits until every outcome is durable and the lease ended, or the time is over. */
+  async #drain(stream: TaskStream<unknown> | undefined, lease: Lease): Promise<void> {
+    const closing = this.#close(stream)
+    while (!this.#cutOff && this.#context.hasPendingTasks()) await this.#changes.next()
+    const dropped = this.#settler.giveUp().length
+    if (dropped > 0) this.#emitter.emit({ type: 'dropped', what: 'outcomes', count: dropped })
+    await Promise.race([closing.then(() => this.#end(lease)), this.#whenCutOff()])
+  }
+
+  async #close(stream: TaskStream<unknown> | undefined): Promise<void> {
+    const unstarted = this.#buffer.takeAll()
+    try {
+      await stream?.close(unstarted)
+    } catch (error) {
+      this.#report('release', error)
+    }
+  }
+
+  async #end(lease: Lease): Promise<void> {
+    try {
+      await lease.end()
+    } catch (error) {
+      this.#report('leave', error)
+    }
+  }
+
+  async #whenCutOff(): Promise<void> {
+    while (!this.#cutOff) await this.#changes.next()
+  }
+
+  /** Tells the `ackWith` listeners of an outcome that was settled; the stop waits for what they return. */
+  #acknowledge({ task, outcome }: Unsettled, settled: Settled): void {
+    if (settled === 'stale' || settled === 'cancelled') return
+    const written: Outcome =
+      typeof settled === 'string' ? outcome : { type: 'killed', error: settled }
+    for (const listener of this.#plan.ackWith) {
+      const told = (async () => listener(written, task))()
+      void this.#context.track(told.catch((error: unknown) => this.#report('acknowledge', error)))
+    }
+  }
+
+  #report(operation: string, error: unknown): void {
+    this.#emitter.emit({ type: 'error', operation, error })
+  }
+
+  readonly #onFailure = (error: BackendError, failuresInARow: number): 'retry' | 'end' => {
+    this.#report(error.operation, error)
+    if (this.#policy(error, failuresInARow) === 'retry') return 'retry'
+    this.#fatal ??= new WorkerError(this.#plan.name, error.message, { cause: error })
+    this.#context.stop()
+    return 'end'
+  }
+
+  #policy(error: BackendError, failuresInARow: number): 'retry' | 'end' {
+    try {
+      const answer = this.#plan.onBackendError?.(error, failuresInARow)
+      if (answer === 'retry' || answer === 'end') return answer
+    } catch (failure) {
+      this.#report('onBackendError', failure)
+    }
+    return error.transient ? 'retry' : 'end'
+  }
+
+  async #waitAfter(delay: number | 'end', signal: AbortSignal): Promise<void> {
+    if (delay !== 'end') await sleep(this.#clock, delay, { signal })
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

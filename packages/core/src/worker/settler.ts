@@ -1,0 +1,161 @@
+import type { Backend, Outcome, Settled, Settlement } from '../backend/backend.ts'
+import type { EncodeError } from '../errors/backend-errors.ts'
+import type { EventBody } from '../service/events.ts'
+import type { Parts } from '../task/task.ts'
+import type { Clock } from '../time/clock.ts'
+import { SupervisedCalls, type BackendErrorPolicy } from './supervise.ts'
+
+/** An outcome on its way to the backend. */
+export interface Unsettled extends Settlement {
+  readonly task: { readonly args?: unknown; readonly parts: Parts }
+  /** Never started: given back without an event. */
+  readonly unstarted?: boolean
+  readonly durationMs: number
+}
+
+/** Who hears of what was settled. */
+export interface SettlerHooks {
+  readonly onFailure: BackendErrorPolicy
+  /** Whether the claims are still ours to settle. When not, what is pending is given up from outside. */
+  readonly mayWrite: () => boolean
+  /** Outcomes became durable, or were dropped. */
+  readonly onSettled: (entries: readonly Unsettled[]) => void
+  readonly emit: (event: EventBody) => void
+  readonly eventsHeard: () => boolean
+  /** Told each durable outcome. */
+  readonly acknowledged: (entry: Unsettled, settled: Settled) => void
+}
+
+/** Writes outcomes by group commit: while one settle is in flight outcomes gather, and the next takes them all. */
+export class Settler {
+  readonly #backend: Backend<unknown>
+  readonly #clock: Clock
+  readonly #hooks: SettlerHooks
+  readonly #calls: SupervisedCalls
+  #gathered: Unsettled[] = []
+  /** In the call under way, or waiting for its repetition. */
+  #inFlight = 0
+  #pending: readonly Unsettled[] = []
+  /** Grows when what is pending is given up, so that a call under way knows. */
+  #generation = 0
+  #endPause: () => void = () => {}
+
+  constructor(backend: Backend<unknown>, clock: Clock, hooks: SettlerHooks) {
+    this.#backend = backend
+    this.#clock = clock
+    this.#hooks = hooks
+    this.#calls = new SupervisedCalls('settle', hooks.onFailure)
+  }
+
+  /** Outcomes that are not durable yet. */
+  get unsettled(): number {
+    return this.#gathered.length + this.#inFlight
+  }
+
+  /** Takes an outcome; it travels with those of the same tick. */
+  add(entry: Unsettled): void {
+    this.#gathered.push(entry)
+    if (this.#gathered.length === 1 && this.#inFlight === 0) queueMicrotask(() => this.#flush())
+  }
+
+  /** Gives up what is not durable, and answers with it: the lease is lost, or the time is over. */
+  giveUp(): readonly Unsettled[] {
+    const entries = [...this.#pending, ...this.#gathered]
+    this.#generation += 1
+    this.#gathered = []
+    this.#pending = []
+    this.#inFlight = 0
+    this.#endPause()
+    return entries
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0 || this.#inFlight > 0) return
+    if (!this.#hooks.mayWrite()) return
+    const entries = this.#gathered
+    this.#gathered = []
+    this.#pending = entries
+    this.#inFlight = entries.length
+    void this.#settle(entries, this.#generation)
+  }
+
+  async #settle(entries: readonly Unsettled[], generation: number): Promise<void> {
+    for (;;) {
+      try {
+        const answers = await this.#call(entries)
+        if (generation !== this.#generation) return
+        this.#calls.succeeded()
+        this.#pending = []
+        this.#inFlight = 0
+        this.#tell(entries, answers)
+        this.#flush()
+        return
+      } catch (error) {
+        if (generation !== this.#generation) return
+        const delay = this.#calls.failed(error)
+        if (delay === 'end') {
+          this.#drop()
+          return
+        }
+        await this.#pause(delay)
+        if (generation !== this.#generation || !this.#hooks.mayWrite()) return
+      }
+    }
+  }
+
+  async #call(entries: readonly Unsettled[]): Promise<readonly Settled[] | undefined> {
+    return this.#backend.settle?.(entries)
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(resolve, delayMs)
+      this.#endPause = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  #drop(): void {
+    const entries = this.giveUp()
+    this.#hooks.emit({ type: 'dropped', what: 'outcomes', count: entries.length })
+    this.#hooks.onSettled(entries)
+  }
+
+  #tell(entries: readonly Unsettled[], answers: readonly Settled[] | undefined): void {
+    const heard = this.#hooks.eventsHeard()
+    for (const [index, entry] of entries.entries()) {
+      const settled = answers?.[index] ?? 'applied'
+      if (entry.unstarted === true) continue
+      if (heard) this.#hooks.emit(this.#eventOf(entry, settled))
+      this.#hooks.acknowledged(entry, settled)
+    }
+    this.#hooks.onSettled(entries)
+  }
+
+  #eventOf({ task, outcome, durationMs }: Unsettled, settled: Settled): EventBody {
+    if (settled === 'stale') return { type: 'lost', task, reason: 'taken' }
+    if (settled === 'cancelled') return { type: 'lost', task, reason: 'cancelled' }
+    if (typeof settled !== 'string') {
+      return { type: 'error', task, outcome: 'killed', error: settled satisfies EncodeError }
+    }
+    if (outcome.type === 'done') {
+      return { type: 'success', task, result: outcome.result, durationMs }
+    }
+    const waitMs = waitOf(outcome)
+    return {
+      type: 'error',
+      task,
+      outcome: outcome.type,
+      error: outcome.error,
+      ...(waitMs === undefined ? {} : { retryAt: new Date(this.#clock.now() + waitMs) }),
+    }
+  }
+}
+
+function waitOf(outcome: Outcome<unknown>): number | undefined {
+  if (outcome.type === 'failed') return outcome.retryIn
+  if (outcome.type === 'released') return outcome.dueIn
+  return undefined
+}
