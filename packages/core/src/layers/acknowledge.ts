@@ -1,0 +1,74 @@
+import { isPromise } from '../internal/promise.ts'
+import { func } from '../internal/validate.ts'
+import { around } from '../service/around.ts'
+import { orAborted } from '../service/cancellation.ts'
+import { asRun } from '../service/request.ts'
+import type { Layer, TaskRequest } from '../service/service.ts'
+
+/** What came out of the part of the stack that {@link acknowledge} wraps. */
+export type CallOutcome =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: unknown }
+
+/** Is told what came out of the part of the stack that {@link acknowledge} wraps. */
+export type Acknowledger<in Args = unknown, in Data = unknown, in Context = unknown> = (
+  outcome: CallOutcome,
+  request: TaskRequest<Args, Data, Context>,
+) => void | Promise<void>
+
+/**
+ * Tells `fn` what comes out of the part of the stack inside it, and waits for it before the outcome goes on; when the
+ * signal aborts it waits no longer. The outcome stays what it is: a `fn` that throws must not make a done task run again,
+ * so that is told to the worker's listeners as an `error` event with the operation `acknowledge`. The worker's stop waits
+ * for `fn`. What became of the task in the storage is for the builder's `ackWith`. apalis's `AcknowledgmentLayer`.
+ */
+export function acknowledge<Args = unknown, Data = unknown, Context = unknown>(
+  fn: Acknowledger<Args, Data, Context>,
+): Layer<Args, Data, Context> {
+  func('acknowledge', fn)
+  const layer: Layer<Args, Data, Context> = (inner) =>
+    around(inner, (request) => {
+      const after = <Value>(outcome: CallOutcome, end: () => Value): Value | Promise<Value> => {
+        const told = tell(fn, outcome, request)
+        return told === undefined ? end() : told.then(end)
+      }
+      const fail = (error: unknown): never | Promise<never> =>
+        after({ ok: false, error }, () => {
+          throw error
+        })
+      let result
+      try {
+        result = inner.call(request)
+      } catch (error) {
+        return fail(error)
+      }
+      if (isPromise(result)) {
+        return result.then((value) => after({ ok: true, result: value }, () => value), fail)
+      }
+      const value = result
+      return after({ ok: true, result: value }, () => value)
+    })
+  return Object.assign(layer, { layerName: 'acknowledge' })
+}
+
+/** Never throws or rejects; undefined when there is nothing to wait for. */
+function tell<Req extends TaskRequest>(
+  fn: (outcome: CallOutcome, request: Req) => void | Promise<void>,
+  outcome: CallOutcome,
+  request: Req,
+): Promise<void> | undefined {
+  const { cancellation, worker } = asRun(request)
+  const report = (error: unknown): void => {
+    worker.emit({ type: 'error', operation: 'acknowledge', error })
+  }
+  try {
+    const told = fn(outcome, request)
+    if (!isPromise(told)) return undefined
+    return orAborted(cancellation, worker.track(told.then(undefined, report))).catch(nothing)
+  } catch (error) {
+    report(error)
+    return undefined
+  }
+}
+
+function nothing(): void {}

@@ -1,0 +1,140 @@
+import type { Backend } from '../backend/backend.ts'
+import { func, OptionError, text } from '../internal/validate.ts'
+import type { Extracted, Extractors } from '../layers/extract.ts'
+import type { Handler, Layer, ProvidingLayer, Service, TaskRequest } from '../service/service.ts'
+import { handlerService } from '../service/task-fn.ts'
+import { type LayerFunction, use } from '../service/use.ts'
+import type { EventListener } from '../service/worker-context.ts'
+import {
+  addData,
+  addExtractors,
+  addLayer,
+  type BuilderParts,
+  planOf,
+  type WorkerBuilderOptions,
+  type WorkerSettings,
+  workerSettings,
+} from './builder-parts.ts'
+import type { AckListener, BackendErrorHandler, RawService, WorkerPlan } from './plan.ts'
+import { Worker } from './worker.ts'
+
+/** Builds a {@link Worker}: begin with the backend, whose types the steps after it know. apalis's `WorkerBuilder`. */
+export class WorkerBuilder {
+  readonly #name: string
+  readonly #settings: WorkerSettings
+
+  /** `name`: 1 to 255 bytes; events and the storage's list of workers show it. Two workers of one name are two workers. */
+  constructor(name: string, options: WorkerBuilderOptions = {}) {
+    this.#name = text('worker name', name)
+    this.#settings = workerSettings(options)
+  }
+
+  /** Where the tasks come from. */
+  backend<Args, Result, Context>(
+    backend: Backend<Args, Result, Context>,
+  ): BoundWorkerBuilder<Args, Result, {}, Context> {
+    if (typeof backend?.poll !== 'function') {
+      throw new OptionError('backend', backend, 'a backend, that is an object with a poll method')
+    }
+    return new BoundWorkerBuilder({
+      name: this.#name,
+      settings: this.#settings,
+      backend,
+      data: {},
+      extracted: [],
+      layers: [],
+      listeners: [],
+      ackWith: [],
+    })
+  }
+}
+
+/**
+ * A builder that knows its backend. Each step returns a new builder and leaves this one as it is. Layers and extractors
+ * run in the order in which they were added, the first outermost. What a handler, layer, extractor or extension needs
+ * and nobody before it provided does not compile.
+ */
+export class BoundWorkerBuilder<
+  out Args,
+  in out Result = unknown,
+  out Data = {},
+  out Context = unknown,
+> {
+  readonly #parts: BuilderParts
+
+  /** @internal */
+  constructor(parts: BuilderParts) {
+    this.#parts = parts
+  }
+
+  /** Values for everything inside: the same objects for every task. A name may be given once. apalis's `Data<T>`. */
+  data<Added extends object>(
+    added: Added,
+  ): BoundWorkerBuilder<Args, Result, Data & Added, Context> {
+    return new BoundWorkerBuilder(addData(this.#parts, added))
+  }
+
+  /** Values that are got out of each request, one after the other. A throw fails the attempt. apalis's `FromRequest`. */
+  extract<Found extends Extractors<Args, Data, Context>>(
+    extractors: Found,
+  ): BoundWorkerBuilder<Args, Result, Data & Extracted<Found>, Context> {
+    return new BoundWorkerBuilder(addExtractors(this.#parts, extractors))
+  }
+
+  /** A layer that adds to the data. */
+  provide<Added extends object>(
+    layer: ProvidingLayer<Added, Args, Data, Context>,
+  ): BoundWorkerBuilder<Args, Result, Data & Added, Context> {
+    return new BoundWorkerBuilder(addLayer(this.#parts, layer))
+  }
+
+  /** A layer. apalis's and tower's `layer`. */
+  layer(layer: Layer<Args, Data, Context>): BoundWorkerBuilder<Args, Result, Data, Context> {
+    return new BoundWorkerBuilder(addLayer(this.#parts, layer))
+  }
+
+  /** A layer as a plain function: `async (request, next) => { …; return await next() }`. See {@link use}. */
+  use(fn: LayerFunction<Args, Data, Context>): BoundWorkerBuilder<Args, Result, Data, Context> {
+    return this.layer(use(fn))
+  }
+
+  /** Whatever a function makes of this builder: a bundle of steps under one name. apalis's `Ext`. */
+  with<Next>(extension: (builder: BoundWorkerBuilder<Args, Result, Data, Context>) => Next): Next {
+    return func('with', extension)(this)
+  }
+
+  /** Hears of everything that happens in the worker, after those added before. */
+  onEvent(listener: EventListener<Args, Result>): BoundWorkerBuilder<Args, Result, Data, Context> {
+    const { listeners } = this.#parts
+    // The events it hears are those of its own backend.
+    const forgotten = func('onEvent', listener) as EventListener
+    return new BoundWorkerBuilder({ ...this.#parts, listeners: [...listeners, forgotten] })
+  }
+
+  /** Says whether to go on after a failed call to the backend; the last one given counts. @default always 'retry' */
+  onBackendError(handler: BackendErrorHandler): BoundWorkerBuilder<Args, Result, Data, Context> {
+    const onBackendError = func('onBackendError', handler)
+    return new BoundWorkerBuilder({ ...this.#parts, onBackendError })
+  }
+
+  /** Is told each outcome after it was settled. apalis's `ack_with`. */
+  ackWith(listener: AckListener<Args, Result>): BoundWorkerBuilder<Args, Result, Data, Context> {
+    const { ackWith } = this.#parts
+    // The outcomes it is told are those of its own backend.
+    const forgotten = func('ackWith', listener) as AckListener
+    return new BoundWorkerBuilder({ ...this.#parts, ackWith: [...ackWith, forgotten] })
+  }
+
+  /** The worker. `run`: a function of a task's args and its request, or a service. */
+  build<Output extends Result>(
+    run: Handler<Args, Data, Output, Context> | Service<TaskRequest<Args, Data, Context>, Output>,
+  ): Worker<Args, Output> {
+    const service = typeof run === 'function' ? handlerService(run) : run
+    if (typeof service?.call !== 'function') {
+      throw new OptionError('build', run, 'a handler function or a service with a call method')
+    }
+    // The steps before this one have checked that the parts fit each other and the handler.
+    const plan = planOf(this.#parts, service as RawService) as WorkerPlan<Args, Output>
+    return new Worker(plan)
+  }
+}
