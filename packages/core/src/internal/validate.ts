@@ -35,8 +35,7 @@ export function wholeNumber(
   { min = 0, max = Number.MAX_SAFE_INTEGER }: { readonly min?: number; readonly max?: number } = {},
 ): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
-    const bounds =
-      max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
+    const bounds = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
     throw new OptionError(option, value, `a whole number ${bounds}`)
   }
   return value
@@ -46,7 +45,10 @@ export function wholeNumber(
 export function finiteNumber(
   option: string,
   value: unknown,
-  { min = -Number.MAX_VALUE, max = Number.MAX_VALUE }: { readonly min?: number; readonly max?: number } = {},
+  {
+    min = -Number.MAX_VALUE,
+    max = Number.MAX_VALUE,
+  }: { readonly min?: number; readonly max?: number } = {},
 ): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
     throw new OptionError(option, value, `a number from ${min} to ${max}`)
@@ -102,7 +104,11 @@ export function instant(option: string, value: unknown): Date {
 export function knownKeys(where: string, options: object, known: readonly string[]): void {
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
-      throw new OptionError(`${where}.${key}`, (options as Record<string, unknown>)[key], `no such option; known are ${known.join(', ')}`)
+      throw new OptionError(
+        `${where}.${key}`,
+        (options as Record<string, unknown>)[key],
+        `no such option; known are ${known.join(', ')}`,
+      )
     }
   }
 }
