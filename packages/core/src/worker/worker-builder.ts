@@ -127,7 +127,14 @@ export class BoundWorkerBuilder<
 
   /** The worker. `run`: a function of a task's args and its request, or a service. */
   build<Output extends Result>(
-    run: Handler<Args, Data, Output, Context> | Service<TaskRequest<Args, Data, Context>, Output>,
+    run: Service<TaskRequest<Args, Data, Context>, Output> & NotFunction,
+  ): Worker<Args, Output>
+  // The last overload is the one that a compile error is about.
+  build<Output extends Result>(run: Handler<Args, Data, Output, Context>): Worker<Args, Output>
+  build<Output extends Result>(
+    run:
+      | Handler<Args, Data, Output, Context>
+      | (Service<TaskRequest<Args, Data, Context>, Output> & NotFunction),
   ): Worker<Args, Output> {
     const service = typeof run === 'function' ? handlerService(run) : run
     if (typeof service?.call !== 'function') {
@@ -137,4 +144,9 @@ export class BoundWorkerBuilder<
     const plan = planOf(this.#parts, service as RawService) as WorkerPlan<Args, Output>
     return new Worker(plan)
   }
+}
+
+/** Every function has a `call` of its own, which would make it a service. */
+interface NotFunction {
+  readonly apply?: never
 }
