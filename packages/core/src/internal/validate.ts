@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { ApalisError } from './apalis-error.ts'
 
 /** An option, argument or name that cannot be used; the message names it and shows the value. */
@@ -14,16 +15,30 @@ export class OptionError extends ApalisError {
 
 /** A short, safe rendering of any value for an error message. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') {
-    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+    case 'object':
+      return value === null ? 'null' : showObject(value)
+    case 'function':
+      return 'a function'
+    case 'bigint':
+      return BigInt.asIntN(128, value) === value ? `${value}n` : 'a large bigint'
+    default:
+      return Object.is(value, -0) ? '-0' : String(value).slice(0, 60)
   }
-  if (typeof value === 'function') return 'a function'
-  if (typeof value !== 'object' || value === null) return String(value)
+}
+
+function showObject(value: object): string {
   try {
-    return Array.isArray(value)
-      ? 'an array'
-      : `an object (${(Object.getPrototypeOf(value) as object | null)?.constructor?.name ?? 'null prototype'})`
+    if (Array.isArray(value)) return 'an array'
+    if (types.isDate(value))
+      return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
+    const prototype: unknown = Object.getPrototypeOf(value)
+    const name = (prototype as object | null)?.constructor?.name ?? 'null prototype'
+    return `an object (${name.slice(0, 60)})`
   } catch {
+    // A revoked proxy, or a class whose name is no text.
     return 'an object'
   }
 }
@@ -92,22 +107,30 @@ export function oneOf<Word extends string>(
   return found
 }
 
-/** A valid point in time. */
+/** A point in time in the years 1 to 9999, which every storage can keep. */
 export function instant(option: string, value: unknown): Date {
-  if (!(value instanceof Date) || Number.isNaN(value.getTime())) {
-    throw new OptionError(option, value, 'a valid Date')
+  if (!types.isDate(value) || !(value.getTime() >= YEAR_1 && value.getTime() < YEAR_10000)) {
+    throw new OptionError(option, value, 'a valid Date in the years 1 to 9999')
   }
   return value
 }
 
-/** Refuses option names that nobody reads, so that a misspelled one is not silently ignored. */
+const YEAR_1 = Date.parse('0001-01-01T00:00:00Z')
+const YEAR_10000 = Date.parse('9999-12-31T23:59:59.999Z') + 1
+
+/** Refuses option names that nobody reads, so that a misspelled one is not silently ignored, and what is no object. */
 export function knownKeys(where: string, options: object, known: readonly string[]): void {
-  for (const key of Object.keys(options)) {
+  // Typed as an object, but JavaScript passes anything.
+  const given: unknown = options
+  if (typeof given !== 'object' || given === null) {
+    throw new OptionError(where, given, 'an object with options')
+  }
+  for (const key of Object.keys(given)) {
     if (!known.includes(key)) {
       throw new OptionError(
         `${where}.${key}`,
-        (options as Record<string, unknown>)[key],
-        `no such option; known are ${known.join(', ')}`,
+        (given as Record<string, unknown>)[key],
+        `one of the options ${known.join(', ')}`,
       )
     }
   }

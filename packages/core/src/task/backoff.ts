@@ -1,4 +1,4 @@
-import { finiteNumber } from '../internal/validate.ts'
+import { finiteNumber, knownKeys } from '../internal/validate.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import type { Task } from './task.ts'
 
@@ -27,10 +27,9 @@ export function constant(delay: Duration): Backoff {
 }
 
 /** `step`, twice `step`, three times `step`, … */
-export function linear(
-  step: Duration,
-  { max = '1h', jitter = 0 }: BackoffOptions = {},
-): Backoff {
+export function linear(step: Duration, options: BackoffOptions = {}): Backoff {
+  knownKeys('linear', options, ['max', 'jitter'])
+  const { max = '1h', jitter = 0 } = options
   const stepMs = durationMs('linear step', step)
   const wait = jittered('linear', max, jitter)
   return (attempt) => wait(stepMs * attempt)
@@ -39,15 +38,18 @@ export function linear(
 /** `base`, twice `base`, four times `base`, …: each time a random share of it unless `jitter` says otherwise. */
 export function exponential(
   base: Duration = '1s',
-  { max = '1h', jitter = 1, factor = 2 }: BackoffOptions & {
+  options: BackoffOptions & {
     /** What a wait is multiplied by for the next. @default 2 */
     readonly factor?: number
   } = {},
 ): Backoff {
+  knownKeys('exponential', options, ['max', 'jitter', 'factor'])
+  const { max = '1h', jitter = 1, factor = 2 } = options
   const baseMs = durationMs('exponential base', base)
   finiteNumber('exponential factor', factor, { min: 1, max: 100 })
   const wait = jittered('exponential', max, jitter)
-  return (attempt) => wait(baseMs * factor ** (attempt - 1))
+  // Bounded, because nothing times infinity is no number.
+  return (attempt) => wait(baseMs * Math.min(factor ** (attempt - 1), Number.MAX_SAFE_INTEGER))
 }
 
 function jittered(name: string, max: Duration, jitter: number): (ms: number) => number {

@@ -12,24 +12,30 @@ export function taskId(value: string): TaskId {
 }
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+/** The last instant of a ULID, in the year 10889. */
+const LATEST_MS = 2 ** 48 - 1
+/** The last six characters count upwards, from a random start in their lower half. */
+const COUNTER_BITS = 30
+
 let lastMs = -1
 let prefix = ''
 let counter = 0
-let tail = ''
 
 /** A new ULID: 26 characters, by the wall clock in `now`, growing monotonically within the process. */
 export function newTaskId(now: number): TaskId {
-  if (now > lastMs || counter > 0x3fff_ffff) {
-    lastMs = Math.max(now, lastMs + (counter > 0x3fff_ffff ? 1 : 0))
-    prefix = encode(lastMs, 10)
-    const random = randomBytes(10)
-    tail = Array.from(random, (byte) => ALPHABET.charAt(byte & 31)).join('')
-    // The last six characters count upwards, from a random start in their lower half.
-    counter = random.readUInt32LE(0) & 0x1fff_ffff
+  // A clock before 1970, or of no number, counts as one that stands still.
+  const ms = Math.min(Math.max(Math.floor(now) || 0, 0), LATEST_MS)
+  const usedUp = counter === 2 ** COUNTER_BITS - 1
+  if (ms > lastMs || usedUp) {
+    lastMs = Math.max(ms, usedUp ? lastMs + 1 : 0)
+    const random = randomBytes(14)
+    const tail = Array.from(random.subarray(4), (byte) => ALPHABET.charAt(byte & 31)).join('')
+    prefix = encode(lastMs, 10) + tail
+    counter = random.readUInt32LE(0) >>> (33 - COUNTER_BITS)
   } else {
     counter += 1
   }
-  return (prefix + tail + encode(counter, 6)) as TaskId
+  return (prefix + encode(counter, 6)) as TaskId
 }
 
 function encode(value: number, length: number): string {

@@ -69,7 +69,11 @@ export class TestClock implements Clock {
    * stops there.
    */
   advance(duration: Duration): Promise<void> {
-    const ms = durationMs('advance', duration)
+    // A number as it is: `durationMs` would round it.
+    const ms =
+      typeof duration === 'number'
+        ? finiteNumber('advance', duration, { min: 0 })
+        : durationMs('advance', duration)
     const moved = this.#last.then(() => this.#move(ms))
     this.#last = moved.catch(() => {
       // Whoever called that advance hears of it; the next one is another matter.

@@ -30,7 +30,8 @@ export const systemClock: Clock = {
           : setTimeout(callback, left)
       if (background) handle.unref()
     }
-    arm(ms)
+    // Node warns of a delay that is negative or no number.
+    arm(ms > 0 ? ms : 0)
     return { cancel: () => clearTimeout(handle) }
   },
 }
@@ -39,7 +40,10 @@ export const systemClock: Clock = {
 export function sleep(
   clock: Clock,
   ms: number,
-  { signal, background = false }: { readonly signal?: AbortSignal | undefined; readonly background?: boolean } = {},
+  {
+    signal,
+    background = false,
+  }: { readonly signal?: AbortSignal | undefined; readonly background?: boolean } = {},
 ): Promise<void> {
   if (signal?.aborted === true) return Promise.resolve()
   return new Promise((resolve) => {

@@ -14,14 +14,16 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 /** The longest length of time that apalis accepts: 100 years. */
 const MAX_MS = 36_525 * 86_400_000
 
-/** The milliseconds of a {@link Duration}; throws an `OptionError` that names `option` for anything else. */
+/** The whole milliseconds of a {@link Duration}; throws an `OptionError` that names `option` for anything else. */
 export function durationMs(
   option: string,
   value: unknown,
   { min = 0 }: { readonly min?: number } = {},
 ): number {
-  const ms = typeof value === 'string' ? parse(value) : value
-  if (typeof ms !== 'number' || !(ms >= min && ms <= MAX_MS)) {
+  const given = typeof value === 'string' ? parse(value) : value
+  // Whole, because storages keep whole ones; rounded, because '1.1s' is a little more than 1100.
+  const ms = typeof given === 'number' && given >= 0 ? Math.round(given) : Number.NaN
+  if (!(ms >= min && ms <= MAX_MS)) {
     const least = min > 0 ? ` of at least ${min} ms` : ''
     throw new OptionError(
       option,

@@ -23,8 +23,9 @@ test('refuses a start, an advance or a step that is no time', () => {
   assert.throws(() => new TestClock(Number.NaN), OptionError)
   assert.throws(() => new TestClock(new Date('nonsense')), OptionError)
   const clock = new TestClock()
-  assert.throws(() => clock.advance(-1), /advance: expected a duration/)
-  assert.throws(() => clock.advance(Number.NaN), /advance: expected a duration/)
+  assert.throws(() => clock.advance(-1), /advance: expected a number/)
+  assert.throws(() => clock.advance(Number.NaN), /advance: expected a number/)
+  assert.throws(() => clock.advance('-1s'), /advance: expected a duration/)
   assert.throws(() => clock.step(Number.POSITIVE_INFINITY), /step: expected a number/)
 })
 
@@ -34,6 +35,9 @@ test('advance moves both clocks and takes any duration', async () => {
   await clock.advance(10)
   assert.equal(clock.now(), START + 1_510)
   assert.equal(clock.monotonic(), 1_510)
+  await clock.advance(0.5)
+  assert.equal(clock.now(), START + 1_510)
+  assert.equal(clock.monotonic(), 1_510.5)
 })
 
 test('step moves the wall clock only, either way, and fires nothing', async () => {
