@@ -1,0 +1,69 @@
+import type { Parts, Task } from '../task/task.ts'
+import type { TaskStream } from './backend.ts'
+
+/** Options of {@link taskStream}. */
+export interface TaskStreamOptions {
+  /** Gives back what was taken from the source and never started. @default it is forgotten */
+  readonly release?: (unstarted: readonly { readonly parts: Parts }[]) => Promise<void>
+}
+
+/**
+ * Makes a {@link TaskStream} of any async iterable of tasks, one at a time; `undefined` says that there is nothing right
+ * now. Nothing is taken from the source while the worker has no capacity. When the worker stops, the source's `return()`
+ * is called.
+ */
+export function taskStream<Args, Context>(
+  source: AsyncIterable<Task<Args, Context> | undefined>,
+  { release }: TaskStreamOptions = {},
+): TaskStream<Args, Context> {
+  const iterator = source[Symbol.asyncIterator]()
+  let pulling: Promise<IteratorResult<Task<Args, Context> | undefined>> | undefined
+  let ended = false
+  return {
+    async next(_limit, signal) {
+      if (ended) return undefined
+      if (signal.aborted) return []
+      // A pull that an earlier call did not wait for is still ours.
+      pulling ??= iterator.next()
+      const pulled = await untilAborted(pulling, signal)
+      if (pulled === undefined) return []
+      pulling = undefined
+      if (pulled.done === true) {
+        ended = true
+        return undefined
+      }
+      return pulled.value === undefined ? [] : [pulled.value]
+    },
+    async close(unstarted) {
+      ended = true
+      if (unstarted.length > 0) await release?.(unstarted)
+      // Not awaited: a source that waits for its next item answers when that comes, and that may be never.
+      void giveBackLast(pulling, release)
+      void iterator.return?.()?.then(undefined, () => undefined)
+    },
+  }
+}
+
+async function giveBackLast(
+  pulling: Promise<IteratorResult<{ readonly parts: Parts } | undefined>> | undefined,
+  release: TaskStreamOptions['release'],
+): Promise<void> {
+  try {
+    const last = await pulling
+    if (last?.done !== true && last?.value !== undefined) await release?.([last.value])
+  } catch {
+    // The worker is gone: nobody is left to be told of a source that fails now.
+  }
+}
+
+/** What `promise` settles with; undefined when `signal` aborts first. */
+function untilAborted<Value>(
+  promise: Promise<Value>,
+  signal: AbortSignal,
+): Promise<Value | undefined> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => resolve(undefined)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
