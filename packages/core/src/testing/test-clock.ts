@@ -13,7 +13,6 @@ interface ArmedTimer extends Timer {
   readonly callback: () => void
   readonly armedAt: number
   readonly dueAt: number
-  readonly order: number
 }
 
 /**
@@ -25,7 +24,6 @@ export class TestClock implements Clock {
   readonly #start: number
   #stepped = 0
   #elapsed = 0
-  #created = 0
   /** In the order in which they fire. */
   readonly #armed: ArmedTimer[] = []
   #last: Promise<void> = Promise.resolve()
@@ -53,7 +51,6 @@ export class TestClock implements Clock {
       callback,
       armedAt: this.#elapsed,
       dueAt: this.#elapsed + (ms > 0 ? ms : 0),
-      order: (this.#created += 1),
       cancel: () => {
         const index = this.#armed.indexOf(timer)
         if (index >= 0) this.#armed.splice(index, 1)
