@@ -1,4 +1,5 @@
 import { ApalisError, hasCode } from '../internal/apalis-error.ts'
+import { toStoredError } from './stored-error.ts'
 
 /** What a failed call to a backend leaves behind: surely nothing, or nobody knows. */
 export type Applied = 'no' | 'unknown'
@@ -29,7 +30,7 @@ export class BackendError extends ApalisError {
   /** `error` as a {@link BackendError} of `operation`: itself, or wrapped as transient with unknown effect. */
   static from(operation: string, error: unknown): BackendError {
     if (isBackendError(error)) return error
-    return new BackendError(operation, error instanceof Error ? error.message : String(error), {
+    return new BackendError(operation, toStoredError(error).message, {
       cause: error,
     })
   }

@@ -1,6 +1,7 @@
 import { ApalisError, hasCode } from '../internal/apalis-error.ts'
 import { instant } from '../internal/validate.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { toStoredError } from './stored-error.ts'
 
 /** Never again: the task is killed, whatever attempts are left. apalis's `AbortError`. */
 export class AbortError extends ApalisError {
@@ -171,5 +172,5 @@ export function isRefusal(
 
 function messageAndCause(reason: unknown): [string, ErrorOptions] {
   if (typeof reason === 'string') return [reason, {}]
-  return [reason instanceof Error ? reason.message : String(reason), { cause: reason }]
+  return [toStoredError(reason).message, { cause: reason }]
 }
