@@ -14,7 +14,7 @@ export type CallOutcome =
 export type Acknowledger<in Args = unknown, in Data = unknown, in Context = unknown> = (
   outcome: CallOutcome,
   request: TaskRequest<Args, Data, Context>,
-) => void | Promise<void>
+) => unknown
 
 /**
  * Tells `fn` what comes out of the part of the stack inside it, and waits for it before the outcome goes on; when the
@@ -53,10 +53,10 @@ export function acknowledge<Args = unknown, Data = unknown, Context = unknown>(
 
 /** Never throws or rejects; undefined when there is nothing to wait for. */
 function tell<Req extends TaskRequest>(
-  fn: (outcome: CallOutcome, request: Req) => void | Promise<void>,
+  fn: (outcome: CallOutcome, request: Req) => unknown,
   outcome: CallOutcome,
   request: Req,
-): Promise<void> | undefined {
+): Promise<unknown> | undefined {
   const { cancellation, worker } = asRun(request)
   const report = (error: unknown): void => {
     worker.emit({ type: 'error', operation: 'acknowledge', error })

@@ -42,8 +42,8 @@ export interface WorkerContext {
   readonly layers: readonly LayerInfo[]
 }
 
-/** Hears of everything that happens in a worker; `worker` is the one it happens in. */
+/** Hears of everything that happens in a worker; `worker` is the one it happens in. Nobody waits for what it returns. */
 export type EventListener<in Args = unknown, in Result = unknown> = (
   event: Event<Args, Result>,
   worker: WorkerContext,
-) => void
+) => unknown

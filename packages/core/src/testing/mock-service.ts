@@ -4,9 +4,9 @@ import type { Service } from '../service/service.ts'
 export interface MockCall<out Req, in Res> {
   readonly request: Req
   /** Ends the call with a result. */
-  respond(result: Res): void
+  readonly respond: (result: Res) => void
   /** Makes the call throw. */
-  fail(error: unknown): void
+  readonly fail: (error: unknown) => void
 }
 
 /** A service whose every call the test answers. */

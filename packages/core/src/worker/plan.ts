@@ -21,7 +21,7 @@ export interface NamedLayer {
 export type AckListener<in Args = unknown, in Result = unknown> = (
   outcome: Outcome<Result>,
   task: EventTask<Args>,
-) => void | Promise<void>
+) => unknown
 
 /** Decides whether a worker goes on after a failed call to its backend. `failuresInARow` counts those since the last good call, this one included. */
 export type BackendErrorHandler = (error: BackendError, failuresInARow: number) => 'retry' | 'end'

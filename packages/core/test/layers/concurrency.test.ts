@@ -15,7 +15,7 @@ const never = new AbortController().signal
 function user(layer: ReturnType<typeof concurrency>, clock = new TestClock()) {
   const mock = mockService<TaskRequest, unknown>()
   const service = layer(mock.service) as Guarded
-  const call = (args: unknown = undefined) => {
+  const call = (args?: unknown) => {
     const request = testRequest(args, { clock })
     const result = Promise.resolve(service.call(request))
     result.catch(() => {})

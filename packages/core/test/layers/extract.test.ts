@@ -1,27 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { extract } from '../../src/layers/extract.ts'
+import { extract, type Extractors } from '../../src/layers/extract.ts'
 import type { TaskRequest } from '../../src/service/service.ts'
 import { mockService } from '../../src/testing/mock-service.ts'
 import { testRequest } from '../../src/testing/test-request.ts'
 
 const data = { db: 'db' }
 
+/** As the builder calls it, which knows the types that the extractors get. */
+function layerOf<Found extends Extractors<string, { db: string }>>(extractors: Found) {
+  return extract<string, { db: string }, unknown, Found>(extractors)
+}
+
 test('adds what it finds to the data, one after the other in the order of the names', async () => {
   const order: string[] = []
-  const layer = extract({
-    user: async (request: TaskRequest<string, { db: string }>) => {
+  const layer = layerOf({
+    user: async (request) => {
       order.push('user begins')
       await new Promise(setImmediate)
       order.push('user ends')
       return `${request.task.args} of ${request.data.db}`
     },
-    tenant: (request: TaskRequest) => {
+    tenant: (request) => {
       order.push('tenant')
       return request.attempt
     },
   })
-  const mock = mockService<TaskRequest<string, unknown>, string>()
+  const mock = mockService<TaskRequest<string, { db: string }>, string>()
   const request = testRequest('ada', { data })
   const result = layer(mock.service).call(request)
   const { request: inside, respond } = await mock.request()

@@ -28,8 +28,8 @@ test('calls what it is given, and forwards capacity and readiness of a class', a
 
 test('has no capacity or readiness where the inner service has none', () => {
   const service = around({ call: () => 1 }, () => 2)
-  assert.equal(service.capacity, undefined)
-  assert.equal(service.ready, undefined)
+  assert.equal(typeof service.capacity, 'undefined')
+  assert.equal(typeof service.ready, 'undefined')
 })
 
 test('is known for a service that only forwards', () => {

@@ -31,6 +31,7 @@ test('a derived request differs in one thing and shares the extensions', () => {
 })
 
 test('a request that somebody else made is refused', () => {
-  const request = { ...testRequest('args') } as unknown as TaskRequest
+  const { id, attempt, metadata, task, data, extensions, signal, worker } = testRequest('args')
+  const request: TaskRequest = { id, attempt, metadata, task, data, extensions, signal, worker }
   assert.throws(() => withSignal(request, new AbortController().signal), TypeError)
 })

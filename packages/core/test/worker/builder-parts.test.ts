@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Backend } from '../../src/backend/backend.ts'
 import { systemClock } from '../../src/time/clock.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 import { type BuilderParts, planOf, workerSettings } from '../../src/worker/builder-parts.ts'
@@ -60,8 +61,8 @@ test('onBackendError is there only where it was given', () => {
 })
 
 test('a backend needs no middleware', () => {
-  const { poll } = new ListBackend([1])
-  const { layers } = planOf(parts({ backend: { name: 'bare', poll } }), handler)
+  const backend: Backend<unknown> = { name: 'bare', poll: () => new ListBackend([1]).poll() }
+  const { layers } = planOf(parts({ backend }), handler)
   assert.deepEqual(
     layers.map(({ name }) => name),
     ['concurrency'],

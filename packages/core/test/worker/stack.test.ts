@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { concurrency } from '../../src/layers/concurrency.ts'
 import { around } from '../../src/service/around.ts'
-import type { Layer, TaskRequest } from '../../src/service/service.ts'
+import type { TaskRequest } from '../../src/service/service.ts'
 import { mockService } from '../../src/testing/mock-service.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 import { testRequest } from '../../src/testing/test-request.ts'
@@ -441,8 +441,7 @@ describe('ready', () => {
 test('a limit shared by two stacks holds for both, and wakes both', async () => {
   const shared = concurrency(1)
   const mock = mockService<TaskRequest, unknown>()
-  // Its needs are those of any request.
-  const layers = [named('concurrency', shared as Layer as RawLayer)]
+  const layers = [named('concurrency', shared)]
   const one = compose(layers, { call: (request) => mock.service.call(request) }).stack
   const two = compose(layers).stack
   const running = one.call(testRequest('one'))

@@ -31,10 +31,8 @@ describe('layers', () => {
       .build(() => {})
     assert.deepEqual(names(bounded), [...middleware, 'plain', 'concurrency'])
     assert.equal(bounded.context.layers[2]?.capacity, 50)
-    const ownBound: Layer = Object.assign(
-      ((inner) => around(inner, (request) => inner.call(request))) satisfies Layer,
-      { boundsInFlight: true, layerName: 'own' },
-    )
+    const own: Layer = (inner) => around(inner, (request) => inner.call(request))
+    const ownBound = Object.assign(own, { boundsInFlight: true, layerName: 'own' })
     assert.deepEqual(names(bound.layer(ownBound).build(() => {})), [...middleware, 'own'])
     const backend = new ListBackend([1], { layer: ownBound })
     const byBackend = new WorkerBuilder('test').backend(backend).build(() => {})
@@ -43,15 +41,14 @@ describe('layers', () => {
 
   test('run in the order in which they were added, extractors and providers among them', async () => {
     const order: string[] = []
-    const trace = (name: string): Layer<unknown, object> =>
-      Object.assign(
-        ((inner) =>
-          around(inner, (request) => {
-            order.push(`${name}: ${Object.keys(request.data).join()}`)
-            return inner.call(request)
-          })) satisfies Layer<unknown, object>,
-        { layerName: name },
-      )
+    const trace = (layerName: string): Layer<unknown, object> => {
+      const layer: Layer<unknown, object> = (inner) =>
+        around(inner, (request) => {
+          order.push(`${layerName}: ${Object.keys(request.data).join()}`)
+          return inner.call(request)
+        })
+      return Object.assign(layer, { layerName })
+    }
     const tenant: ProvidingLayer<{ tenant: string }> = (inner) =>
       around(inner, (request) => {
         order.push('tenant')
