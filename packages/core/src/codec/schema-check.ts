@@ -1,4 +1,4 @@
-import type { SchemaIssue } from '../errors/backend-errors.ts'
+import type { SchemaIssue } from '../errors/schema-issue.ts'
 import { OptionError } from '../internal/validate.ts'
 import { pathText } from '../internal/path-text.ts'
 import type { StandardIssue, StandardSchemaV1 } from './standard-schema.ts'

@@ -1,4 +1,5 @@
 import { ApalisError, hasCode } from '../internal/apalis-error.ts'
+import type { SchemaIssue } from './schema-issue.ts'
 import { toStoredError } from './stored-error.ts'
 
 /** What a failed call to a backend leaves behind: surely nothing, or nobody knows. */
@@ -80,13 +81,6 @@ export class DecodeError extends ApalisError {
     super('ERR_DECODE', message, options)
     this.issues = issues
   }
-}
-
-/** One finding of a schema. */
-export interface SchemaIssue {
-  readonly message: string
-  /** Such as `items[3].price`; empty for the whole value. */
-  readonly path: string
 }
 
 /** The id or unique key of a push with `onDuplicate: 'throw'`, or of a `retry`, is held by another task. */

@@ -1,7 +1,8 @@
 import { types } from 'node:util'
+import { hasCode } from '../internal/apalis-error.ts'
 import { render } from '../internal/render.ts'
 import { storableText } from '../internal/storable-text.ts'
-import { isDecodeError, isEncodeError, type SchemaIssue } from './backend-errors.ts'
+import type { SchemaIssue } from './schema-issue.ts'
 
 /** An error made storable: no NUL, no lone surrogates, bounded in size and in depth of causes. */
 export interface StoredError {
@@ -97,12 +98,17 @@ function shortStack(stack: string, message: string): string {
 /** What the message does not say yet. */
 function note(error: Error, message: string): string {
   try {
-    if (isEncodeError(error) || isDecodeError(error)) return issuesNote(error.issues, message)
+    if (hasIssues(error)) return issuesNote(error.issues, message)
     if (error instanceof AggregateError) return errorsNote(error.errors, message)
   } catch {
     // Hostile or malformed: the message has to do.
   }
   return ''
+}
+
+/** An `EncodeError` or `DecodeError`, told by its code: their file imports this one. */
+function hasIssues(error: Error): error is Error & { readonly issues: readonly SchemaIssue[] } {
+  return hasCode(error, 'ERR_ENCODE') || hasCode(error, 'ERR_DECODE')
 }
 
 function issuesNote(issues: readonly SchemaIssue[], message: string): string {

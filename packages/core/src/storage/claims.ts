@@ -44,11 +44,14 @@ export class Claims<Args, Result> {
 
   /** Ends claims. What cannot be stored is replaced by a kill that can; one such settlement does not harm the others. */
   async settle(settlements: readonly Settlement<Result>[]): Promise<readonly Settled[]> {
-    const groups = Map.groupBy(settlements.keys(), (index) => holderOf(settlements[index]))
+    const holder = holderOf(settlements[0])
+    if (settlements.every((settlement) => holderOf(settlement) === holder)) {
+      return this.#settleFor(holder, settlements)
+    }
     const answers = new Array<Settled>(settlements.length)
-    for (const [holder, indexes] of groups) {
+    for (const [one, indexes] of Map.groupBy(settlements.keys(), (at) => holderOf(settlements[at]))) {
       const settled = await this.#settleFor(
-        holder,
+        one,
         indexes.flatMap((index) => settlements[index] ?? []),
       )
       for (const [position, index] of indexes.entries()) {

@@ -17,7 +17,7 @@ export class Execution implements RunObserver {
   /** The listeners were told that it runs for long. */
   longRunTold = false
   #leaked = false
-  readonly #timers: Timer[] = []
+  #timers: Timer[] | undefined
   readonly #clock: Clock
   readonly #onBegan: (execution: Execution) => void
   readonly #onLeaked: (execution: Execution) => void
@@ -48,6 +48,7 @@ export class Execution implements RunObserver {
 
   /** Calls back after `ms`, unless the run ends before. */
   after(ms: number, callback: () => void): void {
+    this.#timers ??= []
     this.#timers.push(this.#clock.setTimer(callback, ms))
   }
 
@@ -55,7 +56,7 @@ export class Execution implements RunObserver {
   end(): boolean {
     if (this.ended) return false
     this.ended = true
-    for (const timer of this.#timers) timer.cancel()
+    if (this.#timers !== undefined) for (const timer of this.#timers) timer.cancel()
     return true
   }
 }
