@@ -1,0 +1,110 @@
+import { OptionError } from '../internal/validate.ts'
+import type { Task } from '../task/task.ts'
+import { type CheckedPush, checkPushOptions, type PushOptions } from '../task/task-builder.ts'
+import { type TaskId, taskId } from '../task/task-id.ts'
+import type { BulkOptions, StreamOptions, TaskSink } from './capabilities.ts'
+import { storeStream } from './push-stream.ts'
+import type { RowMaker } from './row-maker.ts'
+import type { NewRow } from './task-store.ts'
+
+/** Stores rows, all or none, and gives back their ids in order. `onlyNew`: refuses them all when any is taken. */
+export type Insert = (
+  rows: readonly NewRow[],
+  options: { readonly onlyNew: boolean },
+) => Promise<readonly TaskId[]>
+
+/**
+ * The pushing methods of a queue, or of a queue within a transaction: they differ in how rows are stored. Arguments are
+ * encoded before a push gives back its promise, so that what happens to them afterwards does not matter.
+ */
+export class Sink<in In> implements TaskSink<In> {
+  readonly #rows: RowMaker<In>
+  readonly #insert: Insert
+
+  constructor(rows: RowMaker<In>, insert: Insert) {
+    this.#rows = rows
+    this.#insert = insert
+  }
+
+  /** See `TaskSink`. */
+  async push(args: In, options?: PushOptions): Promise<TaskId> {
+    return this.#one(args, checkPushOptions(options))
+  }
+
+  /** See `TaskSink`. */
+  async pushTask(task: Task<In, PushOptions>): Promise<TaskId> {
+    return this.#one(task.args, checkTask(task))
+  }
+
+  /** See `TaskSink`. */
+  async pushBulk(args: readonly In[], options: BulkOptions = {}): Promise<readonly TaskId[]> {
+    checkArray('pushBulk args', args)
+    const { ids, ...others } = options
+    const push = checkShared(others)
+    if (ids !== undefined && checkArray('ids', ids).length !== args.length) {
+      throw new OptionError('ids', ids, `one for each of the ${args.length} tasks`)
+    }
+    if (args.length === 0) return []
+    const enriched = this.#rows.enrich()
+    const rows = args.map((one, index) => {
+      const id = ids?.[index]
+      const own = id === undefined ? push : { ...push, id: taskId(id) }
+      return this.#rows.rowAt(index, one, own, enriched)
+    })
+    return this.#insert(rows, { onlyNew: isOnlyNew(push) })
+  }
+
+  /** See `TaskSink`. */
+  async pushAll(tasks: readonly Task<In, PushOptions>[]): Promise<readonly TaskId[]> {
+    checkArray('pushAll tasks', tasks)
+    if (tasks.length === 0) return []
+    const pushes = tasks.map(checkTask)
+    const enriched = this.#rows.enrich()
+    const rows = tasks.map(({ args }, index) =>
+      this.#rows.rowAt(index, args, pushes[index] ?? {}, enriched),
+    )
+    return this.#insert(rows, { onlyNew: pushes.some(isOnlyNew) })
+  }
+
+  /** See `TaskSink`. */
+  async pushStream(
+    source: AsyncIterable<In> | Iterable<In>,
+    options: StreamOptions = {},
+  ): Promise<number> {
+    const push = checkShared(options)
+    const enriched = this.#rows.enrich()
+    return storeStream(
+      source,
+      (args, index) => this.#rows.rowAt(index, args, push, enriched),
+      (rows) => this.#insert(rows, { onlyNew: isOnlyNew(push) }),
+    )
+  }
+
+  async #one(args: In, push: CheckedPush): Promise<TaskId> {
+    const row = this.#rows.row(args, push, this.#rows.enrich())
+    const [id = row.id] = await this.#insert([row], { onlyNew: isOnlyNew(push) })
+    // An insert answers with one id for each row.
+    return id as TaskId
+  }
+}
+
+function checkTask(task: Task<unknown, PushOptions>): CheckedPush {
+  const push = checkPushOptions(task.parts.context)
+  return push.id === undefined ? { ...push, id: taskId(task.parts.taskId) } : push
+}
+
+/** Options for many tasks. */
+function checkShared(options: StreamOptions): CheckedPush {
+  const push = checkPushOptions(options)
+  if (push.id !== undefined) throw new OptionError('id', push.id, 'none for several tasks')
+  return push
+}
+
+function checkArray<Item>(option: string, value: readonly Item[]): readonly Item[] {
+  if (!Array.isArray(value)) throw new OptionError(option, value, 'an array')
+  return value
+}
+
+function isOnlyNew({ onDuplicate }: CheckedPush): boolean {
+  return onDuplicate === 'throw'
+}
