@@ -8,8 +8,14 @@ import type { Duration } from '../time/duration.ts'
 import type { TaskResult } from './results.ts'
 import type { WaitOptions } from './waiting.ts'
 
-/** What holds for every task of a bulk or stream. */
-export type BulkOptions = Omit<PushOptions, 'id'>
+/** What holds for every task of a stream; each has its own id. Of those that share a unique key only the first is stored. */
+export type StreamOptions = Omit<PushOptions, 'id'>
+
+/** What holds for every task of a bulk. */
+export interface BulkOptions extends StreamOptions {
+  /** One for each task, as many as there are: such as those of an `UnknownOutcomeError`. @default new ULIDs */
+  readonly ids?: readonly string[]
+}
 
 /**
  * Takes tasks. apalis's `TaskSink`. A push that meets a held unique key or an existing id stores nothing and gives back
@@ -26,11 +32,14 @@ export interface TaskSink<in In> {
    * Stores what the source yields, in batches of up to 1,000, each all or nothing and none held back while the source
    * pauses; gives back how many were stored. After an error earlier batches stay.
    */
-  pushStream(source: AsyncIterable<In> | Iterable<In>, options?: BulkOptions): Promise<number>
+  pushStream(source: AsyncIterable<In> | Iterable<In>, options?: StreamOptions): Promise<number>
   /** Stores a task of the `TaskBuilder`. */
-  pushTask(task: Task<In>): Promise<TaskId>
-  /** Stores all these tasks or none; gives back the ids in order. */
-  pushAll(tasks: readonly Task<In>[]): Promise<readonly TaskId[]>
+  pushTask(task: Task<In, PushOptions>): Promise<TaskId>
+  /**
+   * Stores all these tasks or none; gives back the ids in order. With `onDuplicate: 'throw'` on one of them none is
+   * stored when any id or unique key is taken.
+   */
+  pushAll(tasks: readonly Task<In, PushOptions>[]): Promise<readonly TaskId[]>
 }
 
 /** Reads one task. apalis's `FetchById`. */

@@ -1,5 +1,6 @@
 import type { Codec } from '../codec/codec.ts'
 import { EncodeError, isEncodeError } from '../errors/backend-errors.ts'
+import { toStoredError } from '../errors/stored-error.ts'
 
 /** The text of `value`, which `what` names in errors. Throws an `EncodeError` for all that cannot be stored as it is. */
 export function encodeText<In>(
@@ -32,9 +33,8 @@ function encoded<In>(codec: Codec<In, unknown>, value: In, what: string): unknow
     return codec.encode(value)
   } catch (error) {
     if (isEncodeError(error)) throw error
-    throw new EncodeError(
-      `cannot encode ${what}: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    )
+    throw new EncodeError(`cannot encode ${what}: ${toStoredError(error).message}`, {
+      cause: error,
+    })
   }
 }

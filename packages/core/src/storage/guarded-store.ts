@@ -103,11 +103,16 @@ export class GuardedStore<Tx = never> implements TaskStore<Tx> {
     return this.#timed('leave', () => this.#store.leave(worker))
   }
 
-  listen(
+  async listen(
     onSignal: (signal: StoreSignal) => void,
     onEnd?: (error: unknown) => void,
   ): Promise<AsyncDisposable> {
-    return this.#timed('listen', () => this.#store.listen(onSignal, onEnd), dispose)
+    const call = (): Promise<AsyncDisposable> => this.#store.listen(onSignal, onEnd)
+    const subscription = await this.#timed('listen', call, dispose)
+    return {
+      [Symbol.asyncDispose]: () =>
+        this.#timed('stop listening', async () => subscription[Symbol.asyncDispose]()),
+    }
   }
 
   watch(queue: string, ids: readonly string[]): Promise<readonly (Row | undefined)[]> {

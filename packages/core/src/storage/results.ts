@@ -1,5 +1,6 @@
 import type { Codec } from '../codec/codec.ts'
 import { DecodeError, isDecodeError } from '../errors/backend-errors.ts'
+import { toStoredError } from '../errors/stored-error.ts'
 import type { Status } from '../task/status.ts'
 import type { TaskId } from '../task/task-id.ts'
 import { encodeText } from './encoding.ts'
@@ -51,7 +52,12 @@ export function resultOf<Result>(
 }
 
 function unreadable(id: TaskId, error: unknown): DecodeError {
-  const why = error instanceof Error ? error.message : String(error)
   const issues = isDecodeError(error) ? error.issues : []
-  return new DecodeError(`cannot decode the result of task ${id}: ${why}`, { issues, cause: error })
+  return new DecodeError(
+    `cannot decode the result of task ${id}: ${toStoredError(error).message}`,
+    {
+      issues,
+      cause: error,
+    },
+  )
 }

@@ -1,6 +1,7 @@
 import type { Undecodable } from '../backend/backend.ts'
 import type { Codec } from '../codec/codec.ts'
 import { DecodeError, isDecodeError } from '../errors/backend-errors.ts'
+import { toStoredError } from '../errors/stored-error.ts'
 import type { Metadata } from '../task/metadata.ts'
 import type { Status } from '../task/status.ts'
 import type { Attempt, Parts, QueueContext, Task, TaskFailure } from '../task/task.ts'
@@ -35,15 +36,9 @@ function decodeRow<Args>(
   try {
     return { args: codec.decode(args), parts }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const message = `cannot decode the arguments of task ${id}: ${toStoredError(error).message}`
     const issues = isDecodeError(error) ? error.issues : []
-    return {
-      parts,
-      error: new DecodeError(`cannot decode the arguments of task ${id}: ${why}`, {
-        issues,
-        cause: error,
-      }),
-    }
+    return { parts, error: new DecodeError(message, { issues, cause: error }) }
   }
 }
 

@@ -1,0 +1,186 @@
+import type { Codec } from '../codec/codec.ts'
+import { BackendError } from '../errors/backend-errors.ts'
+import { func, knownKeys, OptionError, text } from '../internal/validate.ts'
+import { type Clock, systemClock } from '../time/clock.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import type { ListQueues, ListWorkers, QueueInfo, WorkerInfo } from './capabilities.ts'
+import type { RetentionMs } from './claims-deps.ts'
+import type { Enrich } from './enrichment.ts'
+import { GuardedStore } from './guarded-store.ts'
+import { Lanes } from './lanes.ts'
+import { Listener } from './listener.ts'
+import type { ProcessScope } from './process-scope.ts'
+import { Queue, type QueueShared, type StorageSettings } from './queue.ts'
+import { listQueues, listWorkers, SHORTEST_LEASE_MS } from './queue-administration.ts'
+import { checkQueueOptions, type QueueOptions } from './queue-options.ts'
+import type { TaskStore } from './task-store.ts'
+import { Waiters } from './waiters.ts'
+
+/** How long finished tasks are kept. */
+export interface Retention {
+  /** False: for ever. @default '7d' */
+  readonly done?: Duration | false
+  /** False: for ever. @default '30d' */
+  readonly killed?: Duration | false
+}
+
+/** What all queues of a storage share. */
+export interface StorageOptions {
+  /** Where the time of timeouts, polls and workers comes from. @default systemClock */
+  readonly clock?: Clock
+  /** How long a worker is trusted without a beat; it beats every third of it. At least 100 ms. @default '30s' */
+  readonly lease?: Duration
+  /** How long a call to the storage may take. At least 10 ms. @default '10s' */
+  readonly callTimeout?: Duration
+  /** Metadata for every push, below what the queue's `enrich` and the push itself give. */
+  readonly enrich?: Enrich
+  /** How long finished tasks are kept; any worker of a queue purges them. */
+  readonly retention?: Retention
+  /** How often they are purged. At least 1 s. @default '10m' */
+  readonly purgeEvery?: Duration
+  /** How long idle workers, and whoever waits for results, look again while no signals arrive. At least 10 ms. @default '5s' */
+  readonly safetyPoll?: Duration
+  /** @internal What the workers of one process share, for tests that simulate several processes in one. */
+  readonly process?: ProcessScope
+}
+
+/**
+ * Where tasks are kept: queues over a {@link TaskStore}. They share its connections, its one listener and its timers.
+ * `Tx` is a transaction of the caller's that tasks can be pushed in; never: the store has none.
+ */
+export class Storage<Tx = never> implements ListQueues, ListWorkers, AsyncDisposable {
+  readonly #store: GuardedStore<Tx>
+  readonly #settings: StorageSettings
+  readonly #listener: Listener
+  readonly #shared = new Map<string, QueueShared<Tx>>()
+  #closing: Promise<void> | undefined
+
+  constructor(store: TaskStore<Tx>, options: StorageOptions = {}) {
+    this.#settings = checkStorageOptions(options)
+    const { clock, callTimeoutMs } = this.#settings
+    this.#store = new GuardedStore(store, { clock, timeoutMs: callTimeoutMs })
+    this.#listener = new Listener(this.#store, clock)
+  }
+
+  /**
+   * A typed view of a queue: what is pushed to it and what its worker backend is. Asking twice for a name gives two views
+   * of the same queue, each with its own options. `name`: text of 1 to 255 bytes.
+   */
+  queue<In, Args, Result = unknown>(
+    name: string,
+    options: QueueOptions<In, Args, Result> & { readonly args: Codec<In, Args> },
+  ): Queue<In, Args, Result, Tx>
+  queue<Args, Result = unknown>(
+    name: string,
+    options?: QueueOptions<Args, Args, Result>,
+  ): Queue<Args, Args, Result, Tx>
+  queue<In, Args, Result>(
+    name: string,
+    options: QueueOptions<In, Args, Result> = {},
+  ): Queue<In, Args, Result, Tx> {
+    const checked = checkQueueOptions(options)
+    return new Queue(this.#share(text('queue name', name)), this.#settings, checked)
+  }
+
+  /** Every queue that has tasks or is paused. */
+  listQueues(): Promise<readonly QueueInfo[]> {
+    return listQueues(this.#store)
+  }
+
+  /** The registered workers of all queues. */
+  listWorkers(): Promise<readonly WorkerInfo[]> {
+    return listWorkers(this.#store)
+  }
+
+  /**
+   * Lets pushes under way end, refuses all calls from then on, ends every wait with an error, and frees what the store
+   * holds. Stop the workers first. May be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #share(queue: string): QueueShared<Tx> {
+    let shared = this.#shared.get(queue)
+    if (shared === undefined) {
+      const { clock, safetyPollMs } = this.#settings
+      const core = { queue, store: this.#store, clock, channel: this.#listener.channel(queue) }
+      shared = { core, lanes: new Lanes(core), waiters: new Waiters({ ...core, safetyPollMs }) }
+      this.#shared.set(queue, shared)
+    }
+    return shared
+  }
+
+  async #close(): Promise<void> {
+    const shared = [...this.#shared.values()]
+    await Promise.all(shared.map(({ lanes }) => lanes.close()))
+    const closed = new BackendError('wait', 'the storage is closed', {
+      transient: false,
+      applied: 'no',
+    })
+    for (const { waiters } of shared) waiters.close(closed)
+    await this.#listener.close()
+    await this.#store.close()
+  }
+}
+
+function checkStorageOptions({
+  clock = systemClock,
+  lease = '30s',
+  callTimeout = '10s',
+  retention = {},
+  purgeEvery = '10m',
+  safetyPoll = '5s',
+  ...options
+}: StorageOptions): StorageSettings {
+  const { enrich, process } = options
+  knownKeys('storage', options, [
+    'clock',
+    'lease',
+    'callTimeout',
+    'enrich',
+    'retention',
+    'purgeEvery',
+    'safetyPoll',
+    'process',
+  ])
+  if (enrich !== undefined) func('storage.enrich', enrich)
+  return {
+    clock: checkClock(clock),
+    leaseMs: durationMs('storage.lease', lease, { min: SHORTEST_LEASE_MS }),
+    callTimeoutMs: durationMs('storage.callTimeout', callTimeout, { min: 10 }),
+    retention: checkRetention(retention),
+    purgeEveryMs: durationMs('storage.purgeEvery', purgeEvery, { min: 1_000 }),
+    safetyPollMs: durationMs('storage.safetyPoll', safetyPoll, { min: 10 }),
+    enrich,
+    scope: process,
+  }
+}
+
+function checkClock(clock: Clock): Clock {
+  for (const method of ['now', 'monotonic', 'setTimer'] as const) {
+    if (typeof clock[method] !== 'function') {
+      throw new OptionError('storage.clock', clock, 'a Clock: now, monotonic and setTimer')
+    }
+  }
+  return clock
+}
+
+function checkRetention(retention: Retention): RetentionMs {
+  if (typeof retention !== 'object' || retention === null) {
+    throw new OptionError('storage.retention', retention, 'an object with done and killed')
+  }
+  const { done = '7d', killed = '30d' } = retention
+  knownKeys('storage.retention', retention, ['done', 'killed'])
+  const ms = (option: string, value: Duration | false): number | undefined =>
+    value === false ? undefined : durationMs(option, value)
+  return {
+    done: ms('storage.retention.done', done),
+    killed: ms('storage.retention.killed', killed),
+  }
+}
