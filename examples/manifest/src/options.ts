@@ -1,0 +1,95 @@
+import { stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+
+/** A mistake in how the program was called; its message says which. */
+export class UsageError extends Error {}
+
+export const usage: string = `Usage: npm start -- [options] [FOLDER]
+
+Writes manifest.json: of every regular file below FOLDER (default: node_modules) its path, size,
+SHA-256 and size when compressed by gzip. Symbolic links are not followed.
+
+Options:
+  -o, --output FILE     where to write the manifest (default: manifest.json)
+  -w, --workers N       how many workers, 1 to 64 (default: 4)
+  -f, --files N         how many files each of them reads at once, 1 to 64 (default: 4)
+  -h, --help            this text
+
+Ctrl-C lets the files being read finish, says what is left and writes no manifest; a second one
+does not wait for them.
+
+Exit codes: 0 the manifest is whole, 1 something is missing from it or went wrong, 130 Ctrl-C.
+`
+
+/** What the program is asked for. */
+export interface Options {
+  readonly folder: string
+  readonly output: string
+  readonly workers: number
+  readonly filesAtOnce: number
+}
+
+/** What `args` say; undefined: the usage is asked for. Throws a {@link UsageError}. */
+export function readOptions(args: readonly string[]): Options | undefined {
+  const { values, positionals } = parse(args)
+  if (values.help === true) return undefined
+  const [folder = 'node_modules', extra] = positionals
+  if (extra !== undefined) throw new UsageError(`one folder at a time: what is '${extra}'?`)
+  if (folder === '') throw new UsageError('the name of the folder is empty')
+  if (values.output === '') throw new UsageError('the name of the output file is empty')
+  return {
+    folder: resolve(folder),
+    output: resolve(values.output),
+    workers: wholeNumber('--workers', values.workers),
+    filesAtOnce: wholeNumber('--files', values.files),
+  }
+}
+
+/** Throws a {@link UsageError} when `folder` is no folder, or `output` cannot be a file. */
+export async function checkPaths({ folder, output }: Options): Promise<void> {
+  const kind = await kindOf(folder)
+  if (kind === undefined) throw new UsageError(`there is no folder '${folder}'`)
+  if (kind !== 'folder') throw new UsageError(`'${folder}' is not a folder`)
+  if ((await kindOf(dirname(output))) !== 'folder') {
+    throw new UsageError(`cannot write '${output}': there is no folder '${dirname(output)}'`)
+  }
+  if ((await kindOf(output)) === 'folder') {
+    throw new UsageError(`cannot write '${output}': it is a folder`)
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        output: { type: 'string', short: 'o', default: 'manifest.json' },
+        workers: { type: 'string', short: 'w', default: '4' },
+        files: { type: 'string', short: 'f', default: '4' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = /^\d{1,2}$/.test(text) ? Number(text) : 0
+  if (value < 1 || value > 64) {
+    throw new UsageError(`${option} must be a whole number from 1 to 64, not '${text}'`)
+  }
+  return value
+}
+
+async function kindOf(path: string): Promise<'folder' | 'other' | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'other'
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw new UsageError(`cannot look at '${path}': ${(error as Error).message}`, { cause: error })
+  }
+}

@@ -1,0 +1,128 @@
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join, relative, sep } from 'node:path'
+
+import { type Clock, Monitor, Shutdown, systemClock } from '@apalis/core'
+
+import { collect } from './collect.ts'
+import { grouped, inOrder } from './in-order.ts'
+import { ManifestWriter } from './manifest.ts'
+import { type BytePath, type FileName, toBytePath } from './names.ts'
+import { openStore, type Store } from './store.ts'
+import type { Tally } from './tally.ts'
+import { walk, type WalkOptions } from './walk.ts'
+import { addWorkers, type WorkersOptions } from './workers.ts'
+
+/** So many files are queued together. */
+const GROUP = 250
+/** So many groups may be queued or done while the first of them is not yet in the manifest: this bounds the memory. */
+const GROUPS_AHEAD = 400
+
+/** What to do, and whom to tell. */
+export interface RunOptions extends WorkersOptions {
+  /** Where the manifest goes. */
+  readonly output: string
+  /** Its start ends the run as Ctrl-C does. @default one of its own */
+  readonly shutdown?: Shutdown
+  /** @default the system's */
+  readonly clock?: Clock
+}
+
+/**
+ * Writes the manifest of a folder: one task for each file, run by several workers under one monitor. True: the manifest is
+ * written. False: SIGINT, SIGTERM or the shutdown came before; the tally says what is left.
+ */
+export async function writeManifest(options: RunOptions): Promise<boolean> {
+  const { shutdown = new Shutdown(), clock = systemClock } = options
+  await using store = await openStore(clock)
+  await using writer = await ManifestWriter.open(options.output)
+  const monitor = new Monitor({ shutdown, clock })
+  addWorkers(monitor, store, options)
+  const over = new AbortController()
+  const running = monitor.runWithSignal().finally(() => over.abort())
+  // Heard at the end: what it cuts off comes first.
+  running.catch(() => {})
+  const ends = {
+    over: over.signal,
+    halted: AbortSignal.any([shutdown.signal, over.signal]),
+  }
+  try {
+    return await fill(writer, store, options, ends)
+  } finally {
+    shutdown.start()
+    await running
+  }
+}
+
+/** `halted`: queue no more. `over`: no worker runs any more. */
+interface Ends {
+  readonly halted: AbortSignal
+  readonly over: AbortSignal
+}
+
+/** Puts every file of the folder into the manifest. True: the manifest is in its place. */
+async function fill(
+  writer: ManifestWriter,
+  { files: queue }: Store,
+  options: RunOptions,
+  { halted, over }: Ends,
+): Promise<boolean> {
+  const { tally } = options
+  const files = filesOf(options, writer, halted)
+  const groups = inOrder(grouped(files, GROUP), GROUPS_AHEAD, (group) =>
+    collect(group, { queue, tally, over }),
+  )
+  for await (const entries of groups) await writer.add(entries)
+  // Halted, even so nothing may be missing.
+  if (!tally.foundAll || tally.left > 0) return false
+  await writer.commit()
+  return true
+}
+
+/** The files to be hashed; while they are walked, a second walk that waits for nobody counts them. */
+async function* filesOf(
+  { folder, output, tally }: RunOptions,
+  { temporary }: ManifestWriter,
+  halted: AbortSignal,
+): AsyncGenerator<BytePath> {
+  const root = Buffer.from(folder)
+  const except = await placesIn(folder, [output, temporary])
+  const walked = new AbortController()
+  void countFiles(root, { except, signal: AbortSignal.any([halted, walked.signal]) }, tally)
+  let files = 0
+  const unreadable = (path: FileName, error: unknown): void => tally.miss(path, error)
+  const skipped = (): void => tally.skip()
+  for await (const path of walk(root, { except, signal: halted, unreadable, skipped })) {
+    files += 1
+    tally.see(files)
+    yield path
+  }
+  walked.abort()
+  if (!halted.aborted) tally.seeAll(files)
+}
+
+async function countFiles(
+  folder: Buffer,
+  options: WalkOptions & { readonly signal: AbortSignal },
+  tally: Tally,
+): Promise<void> {
+  let files = 0
+  try {
+    for await (const _ of walk(folder, options)) {
+      files += 1
+      tally.see(files)
+    }
+    if (!options.signal.aborted) tally.seeAll(files)
+  } catch {
+    // The walk that matters meets it too.
+  }
+}
+
+/** Where the given files lie below the folder; one that lies elsewhere gets a path that no walk ever finds. */
+async function placesIn(folder: string, paths: readonly string[]): Promise<ReadonlySet<BytePath>> {
+  const root = await realpath(folder)
+  const places = paths.map(async (path) => {
+    const place = relative(root, join(await realpath(dirname(path)), basename(path)))
+    return toBytePath(place.split(sep).join('/'))
+  })
+  return new Set(await Promise.all(places))
+}
