@@ -22,7 +22,7 @@ const TRUSTED_PART = 5 / 6
 export class Incarnation {
   readonly worker: WorkerContext
   readonly ref: StoreWorker
-  readonly ledger = new Ledger()
+  readonly ledger: Ledger = new Ledger()
   readonly #deps: ClaimsDeps<unknown, unknown>
   readonly #scope: ProcessScope
   #registering: Promise<void> | undefined
