@@ -43,13 +43,12 @@ export class RowMaker<in In> {
       priority: push.priority ?? defaults.priority,
       attempts: push.attempts ?? defaults.attempts,
     }
-    // Whole milliseconds: no storage keeps parts of one, and later is better than too early.
     const timeoutMs = push.timeoutMs ?? defaults.timeoutMs
-    if (timeoutMs !== undefined) row.timeoutMs = Math.ceil(timeoutMs)
+    if (timeoutMs !== undefined) row.timeoutMs = timeoutMs
     if (push.runAt !== undefined) row.runAt = push.runAt
-    else if (push.delayMs !== undefined && push.delayMs > 0) row.delayMs = Math.ceil(push.delayMs)
+    else if (push.delayMs !== undefined && push.delayMs > 0) row.delayMs = push.delayMs
     if (push.uniqueKey !== undefined) row.uniqueKey = push.uniqueKey
-    if (push.uniqueForMs !== undefined) row.uniqueForMs = Math.ceil(push.uniqueForMs)
+    if (push.uniqueForMs !== undefined) row.uniqueForMs = push.uniqueForMs
     const metadata = merged(enriched, push.metadata)
     if (metadata !== undefined) row.metadata = metadata
     return row

@@ -171,7 +171,7 @@ function changesOf(
   return {
     ...(priority !== undefined && { priority }),
     ...(runAt !== undefined && { runAt }),
-    ...(delayMs !== undefined && { delayMs: Math.ceil(delayMs) }),
+    ...(delayMs !== undefined && { delayMs }),
     ...(metadata !== undefined && { metadata }),
   }
 }
