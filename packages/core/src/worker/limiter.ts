@@ -53,7 +53,7 @@ export class Limiter {
     try {
       await settledOrAborted(this.#service.ready(signal), signal)
     } catch (error) {
-      if (!signal.aborted) this.#fail(error)
+      this.#fail(error)
       return
     }
     if (signal.aborted || this.capacity() > 0) {
