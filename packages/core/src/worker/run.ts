@@ -170,7 +170,11 @@ export class Run {
   async #claimUntil(over: AbortSignal, lease: Lease): Promise<TaskStream<unknown> | undefined> {
     let stream: TaskStream<unknown> | undefined
     while (!over.aborted && lease.trusted) {
-      if (systemClock.monotonic() - this.#lastTurn > TURN_MS) await this.#turn()
+      if (systemClock.monotonic() - this.#lastTurn > TURN_MS) {
+        await this.#turn()
+        // Whatever changed in that turn told nobody who waits.
+        continue
+      }
       if (!this.#mayStart()) {
         this.#giveBack()
         await this.#changes.next()
