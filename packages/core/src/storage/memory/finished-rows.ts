@@ -6,9 +6,10 @@ import type { UniqueKeys } from './unique-keys.ts'
 /** So long after its end an awaited row is not forgotten by count: whoever waits has to read it. */
 const AWAITED_MS = 60_000
 
+/** Not by `finishedAt`: when somebody sets the time back, what ends then would be the oldest and forgotten at once. */
 const byEnd: Rank<MemoryRow> = {
-  key: (row) => row.finishedAt,
-  tie: (row) => row.endSequence,
+  key: (row) => row.endSequence,
+  tie: () => 0,
 }
 
 const byKeyUntil: Rank<MemoryRow> = {

@@ -176,6 +176,7 @@ export class MemoryQueue {
       return { row: wholeRow(row), outcome: 'pending' }
     }
     addError(row, poison, now)
+    row.attempt -= 1
     this.rows.end(row, 'killed', now)
     return { row: wholeRow(row), outcome: 'killed' }
   }

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { error, Lab, leaseMs, queue, rescuing, row } from './fixture.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+const MiB = 2 ** 20
+const COUNT = 64
+
+/** Text of a mebibyte that is no part of another. */
+function large(): string {
+  return Buffer.alloc(MiB, 'x').toString('latin1')
+}
+
+/** Large texts are kept outside of the heap. */
+function used(): number {
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+test('rows that have ended and were purged leave nothing behind', async () => {
+  const lab = new Lab({ keepFinished: 1_000_000 })
+  const before = used()
+  const worker = await lab.enlist()
+  for (let index = 0; index < COUNT; index += 1) {
+    await lab.insert(
+      row(`${index}`, {
+        args: large(),
+        priority: index % 3,
+        delayMs: (index * 7) % 11,
+        uniqueKey: `key ${index}`,
+        ...(index % 2 === 0 && { uniqueForMs: 1_000 }),
+      }),
+    )
+  }
+  assert.ok(used() - before > (COUNT / 2) * MiB, 'the rows are kept while they are stored')
+  lab.pass(20)
+  await lab.claim(worker, COUNT / 4)
+  lab.pass(leaseMs)
+  assert.equal((await lab.store.rescue(queue, COUNT, rescuing)).length, COUNT / 4)
+  const last = await lab.enlist('last')
+  for (let index = 0; index < COUNT; index += 4) {
+    await lab.store.kill(queue, `${index}`, error())
+    await lab.store.remove(queue, `${index + 1}`)
+  }
+  await lab.finish(last, COUNT / 2)
+  for (const status of ['done', 'killed'] as const) {
+    await lab.store.purge(queue, { status, olderThanMs: 0, limit: COUNT })
+  }
+  await lab.store.leave(last)
+  assert.deepEqual(await lab.store.queues(), [])
+  assert.ok(used() - before < 4 * MiB, 'less than four of the rows are left')
+})
+
+test('what passes through a queue that is never empty is not kept', async () => {
+  const lab = new Lab({ keepFinished: 2 })
+  const worker = await lab.enlist()
+  await lab.insert(row('stays', { delayMs: 10_000_000 }), row('first', { priority: -9 }))
+  const before = used()
+  for (let index = 0; index < COUNT; index += 1) {
+    await lab.insert(row(`${index}`, { args: large() }))
+    await lab.finish(worker, 1)
+    await lab.insert(row(`cancelled ${index}`, { args: large(), delayMs: 20_000_000 + index }))
+    await lab.store.remove(queue, `cancelled ${index}`)
+  }
+  assert.ok(used() - before < 8 * MiB)
+})
