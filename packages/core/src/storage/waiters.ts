@@ -45,6 +45,8 @@ export class Waiters {
   readonly #awaited = new Map<string, Awaited>()
   #unsubscribe: (() => void) | undefined
   #poll: Timer | undefined
+  /** Whether the listener stood when the timer was armed. */
+  #armedListening = false
   #failures = 0
   #closed: Error | undefined
 
@@ -87,8 +89,9 @@ export class Waiters {
   #begin(): void {
     if (this.#unsubscribe !== undefined) return
     this.#unsubscribe = this.#deps.channel.subscribe(['settled', 'listening'], (sign) => {
-      if (sign.type === 'listening') this.#arm()
-      else this.#mayHaveEnded(sign.ids)
+      if (sign.type !== 'listening') this.#mayHaveEnded(sign.ids)
+      // Not at each failure to listen anew: that would put the poll off for ever.
+      else if (this.#armedListening !== this.#deps.channel.listening) this.#arm()
     })
     this.#arm()
   }
@@ -99,7 +102,8 @@ export class Waiters {
     const ms =
       this.#failures === 0
         ? usual
-        : Math.min(usual, FIRST_RETRY_MS * 2 ** Math.min(this.#failures - 1, 20))
+        : Math.min(safetyPollMs, FIRST_RETRY_MS * 2 ** Math.min(this.#failures - 1, 20))
+    this.#armedListening = channel.listening
     this.#poll?.cancel()
     this.#poll = clock.setTimer(
       () => {
