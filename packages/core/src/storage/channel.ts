@@ -78,7 +78,7 @@ export class Channel {
     const subscribers = this.#subscribers.get(sign.type)
     if (subscribers === undefined || subscribers.size === 0) return
     // A snapshot: a callback may unsubscribe and subscribe anew.
-    for (const subscriber of [...subscribers]) {
+    for (const subscriber of Array.from(subscribers)) {
       if (subscribers.has(subscriber)) subscriber(sign)
     }
   }

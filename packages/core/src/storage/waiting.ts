@@ -53,18 +53,21 @@ export class Waiting<Result> {
 
   #end(id: TaskId, limits: Limits): Promise<Row | undefined> {
     return new Promise((resolve, reject) => {
-      let leave: (() => void) | undefined
-      const failed = (error: unknown): void => {
-        leave?.()
+      const lift = setLimits(this.#clock, limits, `the wait for task ${id}`, (error) => {
+        leave()
         lift()
         reject(error)
-      }
-      const ended = (row: Row | undefined): void => {
-        lift()
-        resolve(row)
-      }
-      const lift = setLimits(this.#clock, limits, `the wait for task ${id}`, failed)
-      leave = this.#waiters.add(id, { ended, failed })
+      })
+      const leave = this.#waiters.add(id, {
+        ended(row) {
+          lift()
+          resolve(row)
+        },
+        failed(error) {
+          lift()
+          reject(error)
+        },
+      })
     })
   }
 

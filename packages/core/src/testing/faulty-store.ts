@@ -138,7 +138,7 @@ export class FaultyStore<Tx = never> implements TaskStore<Tx> {
 
   /** Breaks every subscription, as a lost connection does. */
   endListening(error: unknown = new Error('connection reset')): void {
-    for (const end of [...this.#listeners]) end(error)
+    for (const end of Array.from(this.#listeners)) end(error)
   }
 
   insert(

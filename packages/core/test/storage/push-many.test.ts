@@ -281,7 +281,7 @@ class Transactions {
   /** The rest is the memory store's. */
   store(): TaskStore<string> {
     const { memory } = this
-    return new Proxy(memory as unknown as TaskStore<string>, {
+    return new Proxy(memory, {
       get: (_target, name) =>
         name === 'insert'
           ? (...args: Parameters<TaskStore<string>['insert']>) => this.insert(...args)

@@ -157,7 +157,7 @@ describe('Queue.push', () => {
       ['priority', 40_000],
       ['onDuplicate', 'ignore'],
     ] as const) {
-      const pushed = queue.push(1, { [option]: value } as never)
+      const pushed = queue.push(1, { [option]: value })
       await assert.rejects(pushed, optionError(option))
     }
     await assert.rejects(queue.push(1, { dealy: 5 } as never), optionError('push.dealy'))
