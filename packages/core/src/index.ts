@@ -207,7 +207,8 @@ export { timeout, type TimeoutOptions } from './layers/timeout.ts'
 
 // Workers.
 export { type RunOptions, Worker } from './worker/worker.ts'
-export { BoundWorkerBuilder, WorkerBuilder } from './worker/worker-builder.ts'
+export { type BoundWorkerBuilder, WorkerBuilder } from './worker/worker-builder.ts'
+export { work, type WorkOptions } from './worker/work.ts'
 export type { WorkerBuilderOptions } from './worker/builder-parts.ts'
 export type { AckListener, BackendErrorHandler } from './worker/plan.ts'
 

@@ -11,7 +11,7 @@ import {
   RetryAfterError,
   TimeoutError,
 } from '../../src/errors/task-errors.ts'
-import { constant } from '../../src/task/backoff.ts'
+import { type Backoff, constant } from '../../src/task/backoff.ts'
 import type { Parts } from '../../src/task/task.ts'
 import { taskId } from '../../src/task/task-id.ts'
 import { type FailureRules, failureOutcome } from '../../src/worker/outcome.ts'
@@ -157,11 +157,11 @@ expect(
 )
 expect(
   'a backoff may answer later, in any notation',
-  { error, rules: { backoff: async () => '2s' } },
+  { error, rules: { backoff: async () => '2s' as const } },
   { type: 'failed', error, retryIn: 2_000 },
 )
 
-for (const [name, backoff] of Object.entries({
+const broken: Readonly<Record<string, Backoff>> = {
   throws: () => {
     throw new Error('bad backoff')
   },
@@ -169,7 +169,8 @@ for (const [name, backoff] of Object.entries({
     throw new Error('bad backoff')
   },
   'answers nonsense': () => -5,
-})) {
+}
+for (const [name, backoff] of Object.entries(broken)) {
   test(`a backoff that ${name} is reported and replaced by the default`, async () => {
     const failures: unknown[] = []
     const rules = { backoff, onBackoffError: (failure: unknown) => failures.push(failure) }
