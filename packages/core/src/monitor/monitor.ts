@@ -62,6 +62,9 @@ export class Monitor {
       staleAfter = '30s',
       abandonAfter = '15s',
     } = options
+    if (typeof (clock as Partial<Clock> | null)?.setTimer !== 'function') {
+      throw new OptionError('Monitor.clock', clock, 'a Clock')
+    }
     if (!(shutdown instanceof Shutdown)) {
       throw new OptionError('Monitor.shutdown', shutdown, 'a Shutdown')
     }
@@ -142,7 +145,8 @@ export class Monitor {
     const offShutdown = onAbort(this.#shutdown.signal, () => this.#stop())
     this.#loopDelay.start()
     try {
-      for (const worker of [...this.#supervised]) this.#start(worker)
+      // A factory may register more, which start by themselves.
+      for (const worker of this.#supervised.slice()) this.#start(worker)
       if (this.#active === 0) this.#end()
       await ended
     } finally {
@@ -211,11 +215,13 @@ export class Monitor {
 
   #start(worker: SupervisedWorker): void {
     this.#active += 1
-    void worker.run().then((error) => {
-      if (error !== undefined) this.#errors.push(error)
+    const ended = (error: unknown): void => {
+      if (error instanceof Error) this.#errors.push(error)
       this.#active -= 1
       if (this.#active === 0) this.#end()
-    })
+    }
+    // It should not reject; but a run that waits for ever would be worse than an error nobody foresaw.
+    void worker.run().then(ended, ended)
   }
 
   /** The shutdown has started: all workers stop, for as long as the terminator waits. */
@@ -241,7 +247,6 @@ export class Monitor {
   }
 
   #endWait(): void {
-    if (this.#waitOver.signal.aborted) return
     this.#waitOver.abort()
     for (const worker of this.#supervised) worker.abort()
   }

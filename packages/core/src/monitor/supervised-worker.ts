@@ -143,15 +143,15 @@ export class SupervisedWorker {
     this.#context = worker.context
     this.#pulse = pulse
     this.#error = undefined
-    this.listen((event) => {
-      pulse.note(event)
-      if (event.type === 'success') this.#failures = 0
-    })
-    for (const listener of this.#supervision.listeners) this.listen(listener)
     const abandoned = new Promise<never>((_resolve, reject) => {
       this.#abandon = reject
     })
     try {
+      this.listen((event) => {
+        pulse.note(event)
+        if (event.type === 'success') this.#failures = 0
+      })
+      for (const listener of this.#supervision.listeners) this.listen(listener)
       await Promise.race([worker.run(), abandoned])
       return undefined
     } catch (error) {
