@@ -19,6 +19,7 @@ const smtp = {
   },
 }
 
+// #region run
 const worker = new TestWorker(emails, (builder) =>
   builder.data({ smtp }).build(({ to }, { data }) => data.smtp.send(to)),
 )
@@ -40,6 +41,7 @@ assert.deepEqual(await worker.executeNext(), {
   outcome: 'done',
   result: 'sent to ada@example.com',
 })
+// #endregion
 
 // Or everything that is due.
 await emails.pushBulk([{ to: 'bob@example.com' }, { to: 'eve@example.com' }])
