@@ -11,6 +11,8 @@ export interface GroupCommitOptions<Call, Answer> {
    * the error. Otherwise every call of the flush gets it.
    */
   readonly splitOn: (error: unknown) => boolean
+  /** What a call is given in place of the error of its flush. @default that error */
+  readonly errorOf?: (error: unknown, call: Call) => unknown
 }
 
 interface Entry<Call, Answer> {
@@ -126,7 +128,10 @@ export class GroupCommit<Call, Answer> {
         await this.#flush(entries.slice(0, half))
         await this.#flush(entries.slice(half))
       } else {
-        for (const { reject } of entries) reject(error)
+        const { errorOf } = this.#options
+        for (const { call, reject } of entries) {
+          reject(errorOf === undefined ? error : errorOf(error, call))
+        }
       }
     }
   }

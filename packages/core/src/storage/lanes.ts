@@ -12,14 +12,26 @@ import type { Inserted, InsertOptions, NewRow } from './task-store.ts'
 /** A row counts once more for so much text, so that a shared insert stays small enough to travel. */
 const TEXT_OF_ONE_ITEM = 8_192
 
+/** Stores rows and answers with their ids, or those of the tasks that were there. */
+export interface Inserter {
+  /** Throws a `DuplicateTaskError` when the id or key is taken, if the task is to be `onlyNew`. */
+  one(row: NewRow, onlyNew: boolean): Promise<TaskId>
+  /** All or none, in order. Throws a `DuplicateTaskError` when any id or key is taken, if all are to be `onlyNew`. */
+  all(rows: readonly NewRow[], onlyNew: boolean): Promise<readonly TaskId[]>
+}
+
+/** One row with one id for an answer, or several with theirs: single pushes are many, and deserve no arrays. */
+type Call = NewRow | readonly NewRow[]
+type Answer = TaskId | readonly TaskId[]
+
 /**
  * Where the tasks of one queue enter the store. Concurrent calls share an insert, those with a unique key apart from those
  * without: a key may be held up by a stranger's open transaction. Sharing an insert never shares a fate.
  */
-export class Lanes<Tx> {
+export class Lanes<Tx> implements Inserter {
   readonly #core: QueueCore<Tx>
-  readonly #plain: GroupCommit<readonly NewRow[], readonly TaskId[]>
-  readonly #keyed: GroupCommit<readonly NewRow[], readonly TaskId[]>
+  readonly #plain: GroupCommit<Call, Answer>
+  readonly #keyed: GroupCommit<Call, Answer>
   readonly #alone = new Set<Promise<unknown>>()
   #closed = false
 
@@ -29,35 +41,32 @@ export class Lanes<Tx> {
     this.#keyed = this.#lane()
   }
 
-  /**
-   * Stores the rows of one call; gives back their ids, or those of the tasks that were there. `onlyNew`: such a call travels
-   * alone, and throws a `DuplicateTaskError` when any id or key is taken.
-   */
-  async insert(
-    rows: readonly NewRow[],
-    { onlyNew }: { readonly onlyNew: boolean },
-  ): Promise<readonly TaskId[]> {
-    this.#refuseWhenClosed()
-    try {
-      if (onlyNew) return await this.#insertAlone(rows)
-      const lane = rows.some(({ uniqueKey }) => uniqueKey !== undefined) ? this.#keyed : this.#plain
-      return await lane.add(rows)
-    } catch (error) {
-      throw outcomeError(rows, error)
-    }
+  one(row: NewRow, onlyNew: boolean): Promise<TaskId> {
+    if (onlyNew) return this.#insertAlone([row]).then(first)
+    if (this.#closed) return Promise.reject(closedError())
+    // One row is answered with one id.
+    return (isKeyed(row) ? this.#keyed : this.#plain).add(row) as Promise<TaskId>
   }
 
-  /** Stores rows in a transaction of the caller's, at once. Nobody is woken here: only the store sees the commit. */
-  async insertWithin(
-    tx: Tx,
-    rows: readonly NewRow[],
-    { onlyNew }: { readonly onlyNew: boolean },
-  ): Promise<readonly TaskId[]> {
-    this.#refuseWhenClosed()
-    const options = { within: tx, ...(onlyNew && { refuseExisting: true }) }
-    // Its outcome is never unknown: the caller decides over it, and an error is a reason to roll back.
-    const inserted = await this.#insert(rows, options)
-    return onlyNew ? refuseExisting(inserted) : inserted.map(idOf)
+  all(rows: readonly NewRow[], onlyNew: boolean): Promise<readonly TaskId[]> {
+    if (onlyNew) return this.#insertAlone(rows)
+    if (this.#closed) return Promise.reject(closedError())
+    // Several rows are answered with several ids.
+    return (rows.some(isKeyed) ? this.#keyed : this.#plain).add(rows) as Promise<readonly TaskId[]>
+  }
+
+  /**
+   * Into a transaction of the caller's: each call by itself, and at once. Nobody is woken here, since only the store sees the
+   * commit. The outcome is never unknown: the caller decides over it, and an error is a reason to roll back.
+   */
+  within(tx: Tx): Inserter {
+    const all = async (rows: readonly NewRow[], onlyNew: boolean): Promise<readonly TaskId[]> => {
+      if (this.#closed) throw closedError()
+      const options = { within: tx, ...(onlyNew && { refuseExisting: true }) }
+      const inserted = await this.#insert(rows, options)
+      return onlyNew ? refuseExisting(inserted) : inserted.map(idOf)
+    }
+    return { all, one: (row, onlyNew) => all([row], onlyNew).then(first) }
   }
 
   /** Refuses calls from now on; settles when those before have ended. */
@@ -66,56 +75,57 @@ export class Lanes<Tx> {
     await Promise.allSettled([this.#plain.idle(), this.#keyed.idle(), ...this.#alone])
   }
 
-  #lane(): GroupCommit<readonly NewRow[], readonly TaskId[]> {
+  #lane(): GroupCommit<Call, Answer> {
     return new GroupCommit({
       flush: (calls) => this.#flush(calls),
-      weigh: (rows) => rows.reduce((sum, row) => sum + weightOf(row), 0),
+      weigh: (call) => (isOne(call) ? weightOf(call) : call.reduce(addWeight, 0)),
       maxItems: BATCH,
       splitOn: (error) => !(isBackendError(error) && error.transient),
+      errorOf: (error, call) => outcomeError(isOne(call) ? [call] : call, error),
     })
   }
 
+  async #flush(calls: readonly Call[]): Promise<readonly Answer[]> {
+    const inserted = await this.#insertShared(calls.every(isOne) ? calls : calls.flat())
+    let next = 0
+    return calls.map((call) => {
+      const from = next
+      next += isOne(call) ? 1 : call.length
+      return isOne(call) ? idAt(inserted, from) : inserted.slice(from, next).map(idOf)
+    })
+  }
+
+  async #insertShared(rows: readonly NewRow[]): Promise<readonly Inserted[]> {
+    try {
+      const inserted = await this.#insert(rows, {})
+      if (inserted.some(({ existing }) => !existing)) this.#core.channel.wake()
+      return inserted
+    } catch (error) {
+      // It may be stored all the same.
+      if (isBackendError(error) && error.applied === 'unknown') this.#core.channel.wake()
+      throw error
+    }
+  }
+
   async #insertAlone(rows: readonly NewRow[]): Promise<readonly TaskId[]> {
+    if (this.#closed) throw closedError()
     const call = this.#insert(rows, { refuseExisting: true })
     this.#alone.add(call)
     try {
       const ids = refuseExisting(await call)
       this.#core.channel.wake()
       return ids
+    } catch (error) {
+      throw outcomeError(rows, error)
     } finally {
       this.#alone.delete(call)
     }
   }
 
-  async #flush(calls: readonly (readonly NewRow[])[]): Promise<readonly (readonly TaskId[])[]> {
-    let inserted: readonly Inserted[]
-    try {
-      inserted = await this.#insert(calls.length === 1 ? (calls[0] ?? []) : calls.flat(), {})
-    } catch (error) {
-      // It may be stored all the same.
-      if (isBackendError(error) && error.applied === 'unknown') this.#core.channel.wake()
-      throw error
-    }
-    if (inserted.some(({ existing }) => !existing)) this.#core.channel.wake()
-    let from = 0
-    return calls.map(({ length }) => {
-      const ids = inserted.slice(from, from + length).map(idOf)
-      from += length
-      return ids
-    })
-  }
-
   async #insert(rows: readonly NewRow[], options: InsertOptions<Tx>): Promise<readonly Inserted[]> {
     const inserted = await this.#core.store.insert(this.#core.queue, rows, options)
-    if (inserted.length !== rows.length) {
-      throw new BackendError('insert', `${rows.length} rows got ${inserted.length} answers`)
-    }
-    return inserted
-  }
-
-  #refuseWhenClosed(): void {
-    if (!this.#closed) return
-    throw new BackendError('insert', 'the storage is closed', { transient: false, applied: 'no' })
+    if (inserted.length === rows.length) return inserted
+    throw new BackendError('insert', `${rows.length} rows got ${inserted.length} answers`)
   }
 }
 
@@ -124,9 +134,33 @@ export function weightOf({ args }: NewRow): number {
   return 1 + Math.floor(args.length / TEXT_OF_ONE_ITEM)
 }
 
+function addWeight(sum: number, row: NewRow): number {
+  return sum + weightOf(row)
+}
+
+function isOne(call: Call): call is NewRow {
+  return !Array.isArray(call)
+}
+
+function isKeyed({ uniqueKey }: NewRow): boolean {
+  return uniqueKey !== undefined
+}
+
 function idOf({ id }: Inserted): TaskId {
   // It was checked when it was first pushed.
   return id as TaskId
+}
+
+function idAt(inserted: readonly Inserted[], index: number): TaskId {
+  const one = inserted[index]
+  if (one === undefined) throw new RangeError(`no answer for row ${index}`)
+  return idOf(one)
+}
+
+function first(ids: readonly TaskId[]): TaskId {
+  const [id] = ids
+  if (id === undefined) throw new RangeError('no answer for the row')
+  return id
 }
 
 function refuseExisting(inserted: readonly Inserted[]): readonly TaskId[] {
@@ -140,8 +174,10 @@ function refuseExisting(inserted: readonly Inserted[]): readonly TaskId[] {
 
 function outcomeError(rows: readonly NewRow[], error: unknown): unknown {
   if (!isBackendError(error) || error.applied === 'no') return error
-  return new UnknownOutcomeError(
-    rows.map(({ id }) => id),
-    { cause: error },
-  )
+  const ids = rows.map(({ id }) => id)
+  return new UnknownOutcomeError(ids, { cause: error })
+}
+
+function closedError(): BackendError {
+  return new BackendError('insert', 'the storage is closed', { transient: false, applied: 'no' })
 }

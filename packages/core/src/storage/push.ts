@@ -4,14 +4,8 @@ import { type CheckedPush, checkPushOptions, type PushOptions } from '../task/ta
 import { type TaskId, taskId } from '../task/task-id.ts'
 import type { BulkOptions, StreamOptions, TaskSink } from './capabilities.ts'
 import { storeStream } from './push-stream.ts'
+import type { Inserter } from './lanes.ts'
 import type { RowMaker } from './row-maker.ts'
-import type { NewRow } from './task-store.ts'
-
-/** Stores rows, all or none, and gives back their ids in order. `onlyNew`: refuses them all when any is taken. */
-export type Insert = (
-  rows: readonly NewRow[],
-  options: { readonly onlyNew: boolean },
-) => Promise<readonly TaskId[]>
 
 /**
  * The pushing methods of a queue, or of a queue within a transaction: they differ in how rows are stored. Arguments are
@@ -19,16 +13,20 @@ export type Insert = (
  */
 export class Sink<in In> implements TaskSink<In> {
   readonly #rows: RowMaker<In>
-  readonly #insert: Insert
+  readonly #inserter: Inserter
 
-  constructor(rows: RowMaker<In>, insert: Insert) {
+  constructor(rows: RowMaker<In>, inserter: Inserter) {
     this.#rows = rows
-    this.#insert = insert
+    this.#inserter = inserter
   }
 
-  /** See `TaskSink`. */
-  async push(args: In, options?: PushOptions): Promise<TaskId> {
-    return this.#one(args, checkPushOptions(options))
+  /** See `TaskSink`. Not an async function: of what happens millions of times, a promise less counts. */
+  push(args: In, options?: PushOptions): Promise<TaskId> {
+    try {
+      return this.#one(args, checkPushOptions(options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** See `TaskSink`. */
@@ -51,7 +49,7 @@ export class Sink<in In> implements TaskSink<In> {
       const own = id === undefined ? push : { ...push, id: taskId(id) }
       return this.#rows.rowAt(index, one, own, enriched)
     })
-    return this.#insert(rows, { onlyNew: isOnlyNew(push) })
+    return this.#inserter.all(rows, isOnlyNew(push))
   }
 
   /** See `TaskSink`. */
@@ -63,7 +61,7 @@ export class Sink<in In> implements TaskSink<In> {
     const rows = tasks.map(({ args }, index) =>
       this.#rows.rowAt(index, args, pushes[index] ?? {}, enriched),
     )
-    return this.#insert(rows, { onlyNew: pushes.some(isOnlyNew) })
+    return this.#inserter.all(rows, pushes.some(isOnlyNew))
   }
 
   /** See `TaskSink`. */
@@ -76,15 +74,13 @@ export class Sink<in In> implements TaskSink<In> {
     return storeStream(
       source,
       (args, index) => this.#rows.rowAt(index, args, push, enriched),
-      (rows) => this.#insert(rows, { onlyNew: isOnlyNew(push) }),
+      (rows) => this.#inserter.all(rows, isOnlyNew(push)),
     )
   }
 
-  async #one(args: In, push: CheckedPush): Promise<TaskId> {
+  #one(args: In, push: CheckedPush): Promise<TaskId> {
     const row = this.#rows.row(args, push, this.#rows.enrich())
-    const [id = row.id] = await this.#insert([row], { onlyNew: isOnlyNew(push) })
-    // An insert answers with one id for each row.
-    return id as TaskId
+    return this.#inserter.one(row, isOnlyNew(push))
   }
 }
 

@@ -82,7 +82,7 @@ export interface StorageSettings {
  * workers that run them. `In` is pushed, `Args` is what a handler gets, `Result` what it gives back, `Tx` a transaction of
  * the caller's. Made by `Storage.queue`.
  */
-export class Queue<In, Args, Result = unknown, Tx = never>
+export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
   implements
     Backend<Args, Result, QueueContext>,
     TaskSink<In>,
@@ -140,7 +140,7 @@ export class Queue<In, Args, Result = unknown, Tx = never>
       defaults: settings,
       enrichment: new Enrichment(queue, [storage.enrich, settings.enrich]),
     })
-    this.#sink = new Sink(this.#rows, (rows, options) => lanes.insert(rows, options))
+    this.#sink = new Sink(this.#rows, lanes)
     this.#tasks = new StoredTasks({ ...own, args, result, maxSize })
     this.#administration = new QueueAdministration({ ...own, leaseMs, maxRescues })
     this.#waiting = new Waiting(waiters, clock, result)
@@ -187,7 +187,7 @@ export class Queue<In, Args, Result = unknown, Tx = never>
    * Nothing is grouped or put off: the storage is asked before a push gives back its promise.
    */
   within(tx: Tx): TaskSink<In> {
-    return new Sink(this.#rows, (rows, options) => this.#lanes.insertWithin(tx, rows, options))
+    return new Sink(this.#rows, this.#lanes.within(tx))
   }
 
   /** See {@link FetchById}. */

@@ -48,7 +48,7 @@ export interface StorageOptions {
  * Where tasks are kept: queues over a {@link TaskStore}. They share its connections, its one listener and its timers.
  * `Tx` is a transaction of the caller's that tasks can be pushed in; never: the store has none.
  */
-export class Storage<Tx = never> implements ListQueues, ListWorkers, AsyncDisposable {
+export class Storage<in Tx = never> implements ListQueues, ListWorkers, AsyncDisposable {
   readonly #store: GuardedStore<Tx>
   readonly #settings: StorageSettings
   readonly #listener: Listener
