@@ -1,3 +1,4 @@
+import { toStoredError } from '../errors/stored-error.ts'
 import type { Event, EventBody } from '../service/events.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import type { Clock } from '../time/clock.ts'
@@ -61,7 +62,7 @@ export class Emitter {
     if (this.#listeners.size > 1) {
       this.#tell({ type: 'error', operation: 'listener', error }, failed)
     } else {
-      process.emitWarning(error instanceof Error ? error : String(error), {
+      process.emitWarning(toStoredError(error).message, {
         type: 'ApalisListenerWarning',
         detail: `a listener of worker "${this.#context.name}" failed`,
       })

@@ -1,7 +1,7 @@
 import type { Backend, Beat } from '../backend/backend.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
-import { type Clock, sleep, type Timer } from '../time/clock.ts'
+import { type Clock, sleep, type Timer, turn } from '../time/clock.ts'
 import { SupervisedCalls, type BackendErrorPolicy } from './supervise.ts'
 
 /** Who hears of the lease of one incarnation. */
@@ -79,6 +79,8 @@ export class Lease {
         this.#trust(beat.value)
         this.#hooks.onBeat(beat.value)
         first()
+        // A backend that does not pace its beats must not keep everybody else from running.
+        await turn()
       } catch (error) {
         if (this.#ending.signal.aborted || this.#lost) return
         if (isLeaseLostError(error)) {

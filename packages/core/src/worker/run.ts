@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Backend, Beat, Outcome, Settled, TaskStream } from '../backend/backend.ts'
-import type { BackendError } from '../errors/backend-errors.ts'
+import { BackendError } from '../errors/backend-errors.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
 import { WorkerError } from '../errors/worker-errors.ts'
 import { exponential } from '../task/backoff.ts'
@@ -22,6 +22,8 @@ import { tracking } from './tracking.ts'
 const UNSTARTED_MS = 1_000
 /** Work that never waits gives the event loop a turn this often. */
 const TURN_MS = 10
+/** How long the end of the lease may take when the worker stops. */
+const LEAVE_MS = 10_000
 
 /** One run of a worker: claims while there is capacity, starts what it claimed, keeps the lease, and drains at the end. */
 export class Run {
@@ -324,11 +326,14 @@ export class Run {
   }
 
   async #end(lease: Lease): Promise<void> {
-    try {
-      await lease.end()
-    } catch (error) {
-      this.#report('leave', error)
-    }
+    const over = new AbortController()
+    const ended = lease.end().catch((error: unknown) => this.#report('leave', error))
+    // A backend that never answers does not keep the worker: its lease lapses.
+    const late = sleep(this.#clock, LEAVE_MS, { signal: over.signal }).then(() => {
+      if (!over.signal.aborted) this.#report('leave', new BackendError('leave', 'no answer'))
+    })
+    await Promise.race([ended, late])
+    over.abort()
   }
 
   async #whenCutOff(): Promise<void> {

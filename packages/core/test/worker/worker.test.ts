@@ -475,3 +475,31 @@ test('await using stops and drains', async () => {
   await running
   assert.equal(backend.settled.length, 2)
 })
+
+test('a backend whose heartbeat never ends does not keep a stopped worker', async () => {
+  const clock = new TestClock()
+  const list = new ListBackend([1])
+  const backend: Backend<number> = {
+    name: 'silent',
+    clock,
+    poll: () => list.poll(),
+    heartbeat: () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({
+          done: false,
+          value: { trustMs: 1_000_000, paused: false, revoked: [] },
+        }),
+        return: () => new Promise<never>(() => {}),
+      }),
+    }),
+  }
+  const worker = new WorkerBuilder('w').backend(backend).build((_, { worker: me }) => me.stop())
+  const events = recorded(worker as Worker<unknown, unknown>)
+  const running = worker.run()
+  await clock.settle()
+  assert.equal(worker.context.state, 'stopping')
+  await clock.advance('10s')
+  await running
+  const reported = events.filter((event) => event.type === 'error' && 'operation' in event)
+  assert.equal(reported.length, 1)
+})
