@@ -44,38 +44,17 @@ import type {
   WorkerRegistration,
 } from './capabilities.ts'
 import { Claims } from './claims.ts'
-import type { RetentionMs } from './claims-deps.ts'
-import { type Enrich, Enrichment } from './enrichment.ts'
+import { Enrichment } from './enrichment.ts'
 import type { Lanes } from './lanes.ts'
-import type { ProcessScope } from './process-scope.ts'
 import { Sink } from './push.ts'
 import { QueueAdministration } from './queue-administration.ts'
 import type { QueueCore } from './queue-core.ts'
 import type { QueueSettings } from './queue-options.ts'
+import type { QueueShared, StorageSettings } from './queue-shared.ts'
 import { RowMaker } from './row-maker.ts'
 import { resultEncoder, type TaskResult } from './results.ts'
 import { StoredTasks } from './stored-tasks.ts'
 import { type WaitOptions, Waiting } from './waiting.ts'
-import type { Waiters } from './waiters.ts'
-
-/** What all views of a queue share. */
-export interface QueueShared<Tx> {
-  readonly core: QueueCore<Tx>
-  readonly lanes: Lanes<Tx>
-  readonly waiters: Waiters
-}
-
-/** What all queues of a storage share, checked. */
-export interface StorageSettings {
-  readonly clock: Clock
-  readonly leaseMs: number
-  readonly callTimeoutMs: number
-  readonly retention: RetentionMs
-  readonly purgeEveryMs: number
-  readonly safetyPollMs: number
-  readonly enrich: Enrich | undefined
-  readonly scope: ProcessScope | undefined
-}
 
 /**
  * A named, typed view of a storage: what tasks are pushed to, read from and administered through, and the backend of the
