@@ -14,6 +14,8 @@ export class Claims<Args, Result> {
   readonly #deps: ClaimsDeps<Args, Result>
   readonly #incarnations = new Map<string, Incarnation>()
   readonly #heartbeats = new Map<Incarnation, Heartbeat<Args, Result>>()
+  /** Workers that have had an incarnation: a further one follows a lost lease. */
+  readonly #begun = new WeakSet<WorkerContext>()
 
   constructor(deps: ClaimsDeps<Args, Result>) {
     this.#deps = deps
@@ -32,10 +34,13 @@ export class Claims<Args, Result> {
     // One an incarnation: after a failed beat the worker asks for it again.
     let heartbeat = this.#heartbeats.get(incarnation)
     if (heartbeat === undefined) {
-      heartbeat = new Heartbeat(this.#deps, incarnation, () => {
+      const late = this.#begun.has(worker)
+      this.#begun.add(worker)
+      const onLeft = (): void => {
         this.#heartbeats.delete(incarnation)
         this.#incarnations.delete(incarnation.ref.id)
-      })
+      }
+      heartbeat = new Heartbeat(this.#deps, incarnation, { late, onLeft })
       this.#heartbeats.set(incarnation, heartbeat)
     }
     const beats = heartbeat
@@ -49,7 +54,9 @@ export class Claims<Args, Result> {
       return this.#settleFor(holder, settlements)
     }
     const answers = new Array<Settled>(settlements.length)
-    for (const [one, indexes] of Map.groupBy(settlements.keys(), (at) => holderOf(settlements[at]))) {
+    for (const [one, indexes] of Map.groupBy(settlements.keys(), (at) =>
+      holderOf(settlements[at]),
+    )) {
       const settled = await this.#settleFor(
         one,
         indexes.flatMap((index) => settlements[index] ?? []),

@@ -17,8 +17,8 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
   readonly #incarnation: Incarnation
   readonly #onLeft: () => void
   readonly #everyMs: number
-  /** Beats in a row that began on time, the registration included. */
-  #onTime = 0
+  /** Beats in a row that began on time, the registration included. One that somebody asked for before its time does not count. */
+  #onTime: number
   /** When the next beat is due, by the monotonic clock; undefined before the first. */
   #nextAt: number | undefined
   #rescueAt = Number.POSITIVE_INFINITY
@@ -29,7 +29,13 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
   #ended = false
   readonly #unsubscribe: () => void
 
-  constructor(deps: ClaimsDeps<Args, Result>, incarnation: Incarnation, onLeft: () => void) {
+  /** `late`: the worker has just lost the lease of another incarnation, so its registration proves nothing. */
+  constructor(
+    deps: ClaimsDeps<Args, Result>,
+    incarnation: Incarnation,
+    { late, onLeft }: { readonly late: boolean; readonly onLeft: () => void },
+  ) {
+    this.#onTime = late ? 0 : 2
     this.#deps = deps
     this.#incarnation = incarnation
     this.#onLeft = onLeft
@@ -48,23 +54,19 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
   }
 
   async next(): Promise<IteratorResult<Beat, undefined>> {
-    if (this.#nextAt === undefined) {
-      await this.#incarnation.registered()
-      this.#onTime = 1
-    } else {
-      await this.#due()
-    }
+    if (this.#nextAt === undefined) await this.#incarnation.registered()
+    else await this.#due()
     if (this.#ended) return { done: true, value: undefined }
     const { clock } = this.#deps
-    const late =
-      this.#nextAt === undefined ? 0 : clock.monotonic() - Math.min(this.#nextAt, this.#rescueAt)
-    this.#onTime = late < this.#everyMs / 2 ? this.#onTime + 1 : 0
+    this.#count(clock.monotonic())
     this.#hurried = false
-    this.#nextAt = clock.monotonic() + this.#everyMs
     this.#rescueAt = Number.POSITIVE_INFINITY
     const { beat, stored } = await this.#beat()
     if (stored.dueIn !== undefined) this.#incarnation.onDue(stored.dueIn)
-    if (stored.rescueIn !== undefined) this.#rescueAt = clock.monotonic() + stored.rescueIn
+    // What has lapsed by now is rescued now, or looked at again by the next regular beat: never in a loop.
+    if (stored.rescueIn !== undefined && stored.rescueIn > 0) {
+      this.#rescueAt = clock.monotonic() + stored.rescueIn
+    }
     this.#maintain(stored.rescueIn === 0)
     return { done: false, value: beat }
   }
@@ -81,6 +83,16 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
     this.#onLeft()
     this.#deps.channel.wake()
     return { done: true, value: undefined }
+  }
+
+  /** Counts the beat that begins at `now`, and sets the time of the next regular one. */
+  #count(now: number): void {
+    const nextAt = this.#nextAt ?? now
+    const late = now - Math.min(nextAt, this.#rescueAt) >= this.#everyMs / 2
+    const regular = now >= nextAt
+    if (late) this.#onTime = 0
+    else if (regular && this.#nextAt !== undefined) this.#onTime += 1
+    if (regular) this.#nextAt = now + this.#everyMs
   }
 
   async #beat(): ReturnType<Incarnation['beat']> {

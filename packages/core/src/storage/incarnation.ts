@@ -34,8 +34,8 @@ export class Incarnation {
   hurry: () => void = () => {}
   /** Is told when a beat says that something is due. */
   onDue: (dueInMs: number) => void = () => {}
-  /** Whether a suspect may have been left because another worker of this process had the permit. */
-  deniedSuspects = false
+  /** Whether the last claim may have left suspects: another had the permit, or it served for one of them. */
+  deniedSuspects: boolean = false
 
   constructor(deps: ClaimsDeps<unknown, unknown>, worker: WorkerContext) {
     this.#deps = deps
@@ -76,8 +76,8 @@ export class Incarnation {
     const call = this.ledger.callBegins()
     try {
       const claimed = await this.#deps.store.claim(this.ref, limit, { suspects })
-      this.deniedSuspects = suspects === 0 && claimed.rows.length < limit
       const suspect = suspects === 1 ? claimed.rows.find(isSuspect) : undefined
+      this.deniedSuspects = claimed.rows.length < limit && (suspects === 0 || suspect !== undefined)
       for (const row of claimed.rows) {
         this.ledger.add(row.id, row.epoch, row === suspect ? permit : undefined)
       }
@@ -95,6 +95,11 @@ export class Incarnation {
     } finally {
       this.ledger.callEnds(call)
     }
+  }
+
+  /** Whether a suspect that was left may be claimed now. */
+  get suspectsLeft(): boolean {
+    return this.deniedSuspects && this.#scope.free
   }
 
   /** Calls back when a suspect that was left may be claimed. */

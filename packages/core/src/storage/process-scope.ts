@@ -6,6 +6,11 @@ export class ProcessScope {
   #holder: object | undefined
   readonly #waiting = new Set<() => void>()
 
+  /** Whether nobody has the permit. */
+  get free(): boolean {
+    return this.#holder === undefined
+  }
+
   /** Takes the permit for `holder`; false when another has it. */
   take(holder: object): boolean {
     if (this.#holder !== undefined) return false

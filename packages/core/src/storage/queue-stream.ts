@@ -62,6 +62,8 @@ export class QueueStream<Args, Result> implements TaskStream<Args, QueueContext>
   #work(version: number, signal: AbortSignal): Promise<void> {
     const { channel, clock, safetyPollMs } = this.#deps
     if (signal.aborted || channel.version !== version) return Promise.resolve()
+    // The suspect that was claimed may have ended before anybody waited for its permit.
+    if (this.#incarnation.suspectsLeft) return Promise.resolve()
     return new Promise((resolve) => {
       const incarnation = this.#incarnation
       let timer: Timer | undefined
