@@ -1,0 +1,452 @@
+import assert from 'node:assert/strict'
+import { json } from '../../codec/json.ts'
+import { isLeaseLostError } from '../../errors/task-errors.ts'
+import type { CaseDefinition } from './definition.ts'
+import { Desk, eventsOf, Failing, failures, Notes } from './kit.ts'
+import { newRow, queue, settlement } from './store-kit.ts'
+
+/** Lease, crash, fencing: 40 to 50. What both sides agree on is in reconciliation.ts. */
+export const leaseCases: readonly CaseDefinition[] = [
+  {
+    number: 40,
+    name: 'a worker dies with a task: another runs it once, after the lease and not before',
+    async run(world) {
+      const dying = await world.process()
+      const other = await world.process()
+      const desk = new Desk<string>()
+      const notes = new Notes<string>()
+      const id = await dying.storage.queue<string>(queue).push('a')
+      dying.work(dying.storage.queue<string>(queue), desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      other.work(other.storage.queue<string>(queue), notes.handler)
+      await world.quiet()
+      dying.die()
+      await world.advance(25_000)
+      assert.deepEqual(notes.args, [])
+      assert.equal((await world.row(queue, id)).status, 'running')
+      await world.within(20_000, 'another runs it', () => notes.args.length === 1)
+      desk.at(0).finish('zombie')
+      await world.advance(60_000)
+      assert.equal(notes.args.length, 1)
+      const row = await world.row(queue, id)
+      assert.deepEqual([row.status, row.attempt, row.rescues, row.epoch], ['done', 1, 1, 2])
+      assert.deepEqual(notes.attempts, [1])
+    },
+  },
+  {
+    number: 41,
+    name: 'a task ten times longer than the lease is never taken while its worker beats',
+    async run(world) {
+      const one = await world.process()
+      const other = await world.process()
+      const desk = new Desk<string>()
+      const id = await one.storage.queue<string>(queue).push('a')
+      one.work(one.storage.queue<string>(queue), desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      other.work(other.storage.queue<string>(queue), desk.handler)
+      await world.advance(300_000)
+      assert.equal(desk.runs.length, 1)
+      assert.equal(desk.at(0).signal.aborted, false)
+      desk.at(0).finish(undefined)
+      await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
+      const { rescues, epoch } = await world.row(queue, id)
+      assert.deepEqual([rescues, epoch], [0, 1])
+    },
+  },
+  {
+    number: 42,
+    name: 'a blocked process loses its task, and what it ends with later changes nothing: the new result stays',
+    async run(world) {
+      const blocked = await world.process()
+      const other = await world.process()
+      const options = { result: json<string>() }
+      const first = new Desk<string, string>()
+      const second = new Desk<string, string>()
+      const tasks = blocked.storage.queue<string, string>(queue, options)
+      const [id = ''] = await tasks.pushBulk(['a'])
+      const worker = blocked.work(tasks, first.handler)
+      await world.until('it runs', () => first.open === 1)
+      other.work(other.storage.queue<string, string>(queue, options), second.handler)
+      await world.quiet()
+      blocked.freeze()
+      await world.within(60_000, 'another runs it', () => second.open === 1)
+      second.at(0).finish('new')
+      await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
+      first.at(0).finish('old')
+      blocked.thaw()
+      await world.advance(30_000)
+      const row = await world.row(queue, id)
+      assert.deepEqual([row.status, row.result, row.rescues, row.epoch], ['done', '"new"', 1, 2])
+      assert.equal(eventsOf(worker, 'lost').length, 1)
+      assert.deepEqual(eventsOf(worker, 'success'), [])
+      await tasks.push('b')
+      await world.within(10_000, 'the blocked process works again', () =>
+        [...first.args, ...second.args].includes('b'),
+      )
+    },
+  },
+  {
+    number: 42,
+    name: 'a process that was blocked while its task runs elsewhere aborts its own run and does not disturb the other',
+    async run(world) {
+      const blocked = await world.process()
+      const other = await world.process()
+      const first = new Desk<string>()
+      const second = new Desk<string>()
+      const id = await blocked.storage.queue<string>(queue).push('a')
+      const worker = blocked.work(blocked.storage.queue<string>(queue), first.handler, {
+        concurrency: 1,
+      })
+      await world.until('it runs', () => first.open === 1)
+      other.work(other.storage.queue<string>(queue), second.handler, { concurrency: 1 })
+      await world.quiet()
+      blocked.freeze()
+      await world.within(60_000, 'another runs it', () => second.open === 1)
+      blocked.thaw()
+      await world.until('the old run is aborted', () => first.at(0).signal.aborted)
+      assert.ok(isLeaseLostError(first.at(0).signal.reason))
+      first.at(0).fail(new Error('a late failure'))
+      await world.advance(30_000)
+      assert.deepEqual(
+        eventsOf(worker, 'lost').map(({ reason }) => reason),
+        ['lease'],
+      )
+      const row = await world.row(queue, id)
+      assert.deepEqual([row.status, row.epoch, row.errors], ['running', 2, []])
+      assert.equal(second.at(0).signal.aborted, false)
+      second.at(0).finish(undefined)
+      await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
+    },
+  },
+  {
+    number: 43,
+    name: 'who does not hold the claim can settle nothing, by another epoch or another worker',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const desk = new Desk<string>()
+      const id = await storage.queue<string>(queue).push('a')
+      const worker = work(storage.queue<string>(queue), desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      const store = await world.store()
+      const before = await world.row(queue, id)
+      const stranger = { id: 'stranger', queue }
+      await store.register({ ...stranger, name: 'worker', leaseMs: 30_000, layers: [] })
+      const { epoch } = before
+      const error = { name: 'Error', message: 'not yours' }
+      for (const [who, of] of [
+        [stranger, epoch],
+        [{ id: worker.context.id, queue }, epoch + 1],
+        [{ id: worker.context.id, queue }, epoch - 1],
+      ] as const) {
+        assert.deepEqual(
+          await store.settle(who, [
+            settlement({ id, epoch: of }),
+            settlement({ id, epoch: of }, { type: 'failed', error, retryInMs: 0 }),
+            settlement({ id, epoch: of }, { type: 'killed', error }),
+            settlement({ id, epoch: of }, { type: 'released', dueInMs: 0 }),
+          ]),
+          ['stale', 'stale', 'stale', 'stale'],
+        )
+      }
+      assert.deepEqual(await world.row(queue, id), before)
+      desk.at(0).finish(undefined)
+      await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
+    },
+  },
+  {
+    number: 44,
+    name: 'a task whose workers die is killed at the third death, once, with a reason of its own; failures in between do not count',
+    async run(world) {
+      const options = { attempts: 5, backoff: () => 0 }
+      const desk = new Desk<string>()
+      const watching = await world.process()
+      const id = await watching.storage.queue<string>(queue, options).push('a')
+      // It watches and rescues, and may not run anything itself.
+      const watcher = watching.work(watching.storage.queue<string>(queue, options), desk.handler, {
+        layers: [],
+        concurrency: 1,
+      })
+      watcher.context.pause()
+      await world.quiet()
+      const seen: number[] = []
+      for (const death of [1, 2, 3]) {
+        const dying = await world.process()
+        const failing = new Failing()
+        dying.work(dying.storage.queue<string>(queue, options), (args, request) =>
+          death === 2 && failing.calls === 0
+            ? failing.handler(args, request)
+            : desk.handler(args, request),
+        )
+        await world.within(60_000, `run ${death}`, () => desk.runs.length === death)
+        seen.push((await world.row(queue, id)).rescues)
+        dying.die()
+        await world.within(60_000, `rescue ${death}`, async () => {
+          const row = await world.row(queue, id)
+          return row.status !== 'running'
+        })
+      }
+      assert.deepEqual(seen, [0, 1, 2])
+      await world.until('it is told', () => failures(watcher, 'killed').length === 1)
+      await world.advance(60_000)
+      assert.equal(failures(watcher, 'killed').length, 1)
+      const row = await world.row(queue, id)
+      assert.deepEqual([row.status, row.rescues, row.attempt], ['killed', 3, 1])
+      assert.deepEqual(
+        row.errors.map(({ code, message }) => code ?? message),
+        ['failure 1', 'ERR_TASK_POISON'],
+      )
+    },
+  },
+  {
+    number: 45,
+    name: 'two live processes rescue at the same time: each task once',
+    async run(world) {
+      const dying = await world.process()
+      const desk = new Desk<number>()
+      const producing = dying.storage.queue<number>(queue)
+      const all = Array.from({ length: 20 }, (_, index) => index)
+      await producing.pushBulk(all)
+      dying.work(producing, desk.handler, { concurrency: 20 })
+      await world.until('all run', () => desk.open === 20)
+      const notes = new Notes<number>()
+      for (const name of ['one', 'two']) {
+        const { storage, work } = await world.process()
+        work(storage.queue<number>(queue), notes.handler, { name })
+      }
+      await world.quiet()
+      dying.die()
+      await world.within(
+        60_000,
+        'all are done',
+        async () => (await world.counts(queue)).done === 20,
+      )
+      await world.advance(30_000)
+      assert.deepEqual(notes.doubled, [])
+      assert.ok(
+        (await world.rows(queue)).every(({ rescues, attempt }) => rescues === 1 && attempt === 1),
+      )
+    },
+  },
+  {
+    number: 46,
+    name: 'a rescued task keeps its place: before those that arrived later, behind those of higher priority',
+    async run(world) {
+      const dying = await world.process()
+      const producing = dying.storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      await producing.push('oldest')
+      dying.work(producing, desk.handler, { concurrency: 1 })
+      await world.until('it runs', () => desk.open === 1)
+      const other = await world.process()
+      const tasks = other.storage.queue<string>(queue)
+      const second = new Desk<string>()
+      other.work(tasks, second.handler, { concurrency: 1 })
+      await tasks.push('busy', { priority: 1 })
+      await world.until('the other is busy', () => second.open === 1)
+      await world.advance(1_000)
+      await tasks.push('younger')
+      await tasks.push('urgent', { priority: 1 })
+      dying.die()
+      await world.within(
+        60_000,
+        'it is rescued',
+        async () => (await world.counts(queue)).running === 1,
+      )
+      for (const [index, args] of ['busy', 'urgent', 'oldest', 'younger'].entries()) {
+        await world.until(`run ${index + 1} begins`, () => second.runs.length === index + 1)
+        assert.equal(second.at(index).args, args)
+        second.at(index).finish(undefined)
+      }
+    },
+  },
+  {
+    number: 47,
+    name: 'beats fail: signals abort with LeaseLostError before the lease ends, nothing is written, and the worker goes on by itself',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const id = await tasks.push('a')
+      const worker = work(tasks, desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      const incarnation = worker.context.id
+      const heal = wire.refuse(['beat', 'settle', 'exchange', 'claim', 'leave', 'register'])
+      await world.advance(20_000)
+      assert.equal(desk.at(0).signal.aborted, false)
+      await world.advance(8_000)
+      assert.equal(desk.at(0).signal.aborted, true, 'trust ends a sixth before the lease')
+      assert.ok(isLeaseLostError(desk.at(0).signal.reason))
+      assert.deepEqual(
+        eventsOf(worker, 'lost').map(({ reason, task }) => [reason, task.parts.taskId]),
+        [['lease', id]],
+      )
+      const calls = wire.calls.length
+      desk.at(0).finish(undefined)
+      await world.quiet()
+      heal()
+      await world.within(15_000, 'it runs again', () => desk.runs.length === 2)
+      const writes = wire.calls
+        .slice(calls)
+        .filter(({ operation }) => ['settle', 'exchange', 'leave', 'register'].includes(operation))
+      const [first] = writes.filter(({ operation }) => operation !== 'register')
+      assert.equal(first?.operation, 'leave', 'the first write takes leave of the old incarnation')
+      assert.deepEqual(idOf(first?.args[0]), incarnation)
+      assert.notEqual(worker.context.id, incarnation)
+      assert.equal(worker.context.state, 'running')
+      desk.at(1).finish(undefined)
+      await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
+      const row = await world.row(queue, id)
+      assert.deepEqual([row.attempt, row.rescues], [1, 0], "an outage is nobody's death")
+      assert.deepEqual(row.errors, [])
+    },
+  },
+  {
+    number: 48,
+    name: 'the storage fails for a while: every call is tried again, nothing is lost, nothing runs twice',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const tasks = storage.queue<number>(queue)
+      const desk = new Desk<number>()
+      const all = Array.from({ length: 10 }, (_, index) => index)
+      await tasks.pushBulk(all)
+      const worker = work(tasks, desk.handler, { concurrency: 4 })
+      await world.until('four run', () => desk.open === 4)
+      const heal = wire.refuse(['beat', 'settle', 'exchange', 'claim', 'listen', 'get'])
+      desk.at(0).finish(undefined)
+      desk.at(1).fail(new Error('an error of its own'))
+      await world.advance(12_000)
+      assert.ok(
+        worker.events.some((event) => event.type === 'error' && 'operation' in event),
+        'failures are told',
+      )
+      heal()
+      await world.within(15_000, 'it goes on', () => desk.runs.length > 4)
+      await world.within(60_000, 'all are done', async () => {
+        for (const run of desk.runs) run.finish(undefined)
+        return (await world.counts(queue)).done === 10
+      })
+      // Each once, and the one that failed once more.
+      assert.deepEqual(
+        desk.args.toSorted((one, other) => one - other),
+        [0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+      )
+      assert.equal(worker.context.state, 'running')
+      assert.equal(eventsOf(worker, 'success').length, 10)
+    },
+  },
+  {
+    number: 50,
+    name: 'a worker started again under its name within the lease is another: it takes nothing before, and all once after',
+    async run(world) {
+      const dying = await world.process()
+      const desk = new Desk<string>()
+      await dying.storage.queue<string>(queue).push('a')
+      const first = dying.work(dying.storage.queue<string>(queue), desk.handler, { name: 'same' })
+      await world.until('it runs', () => desk.open === 1)
+      dying.die()
+      const again = await world.process()
+      const notes = new Notes<string>()
+      const second = again.work(again.storage.queue<string>(queue), notes.handler, { name: 'same' })
+      assert.notEqual(first.context.id, second.context.id)
+      await world.advance(20_000)
+      assert.deepEqual(notes.args, [])
+      await world.within(40_000, 'it is run', () => notes.args.length === 1)
+      await world.advance(60_000)
+      assert.equal(notes.args.length, 1)
+    },
+  },
+  {
+    name: 'after a stand-still of the whole machine nobody is rescued before everybody had the chance to beat',
+    async run(world) {
+      const one = await world.process()
+      const other = await world.process()
+      const desk = new Desk<string>()
+      const id = await one.storage.queue<string>(queue).push('a')
+      one.work(one.storage.queue<string>(queue), desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      other.work(other.storage.queue<string>(queue), desk.handler)
+      await world.quiet()
+      one.freeze()
+      other.freeze()
+      await world.advance(60_000, { step: 20_000 })
+      other.thaw()
+      await world.advance(8_000)
+      assert.equal((await world.row(queue, id)).rescues, 0)
+      one.thaw()
+      await world.within(20_000, 'the task runs again', () => desk.runs.length === 2)
+      const { rescues, attempt } = await world.row(queue, id)
+      assert.deepEqual([rescues, attempt], [0, 1])
+    },
+  },
+  {
+    name: 'a process that was late itself rescues after two beats on time',
+    async run(world) {
+      const dying = await world.process()
+      const late = await world.process()
+      const desk = new Desk<string>()
+      await dying.storage.queue<string>(queue).push('a')
+      dying.work(dying.storage.queue<string>(queue), desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      const notes = new Notes<string>()
+      late.work(late.storage.queue<string>(queue), notes.handler)
+      await world.quiet()
+      dying.die()
+      late.freeze()
+      await world.advance(60_000, { step: 20_000 })
+      late.thaw()
+      await world.within(60_000, 'the late process runs it', () => notes.args.length === 1)
+    },
+  },
+  {
+    name: 'resumeAbandoned takes what dead workers hold, now, and nothing from the living',
+    async run(world) {
+      const dying = await world.process()
+      const living = await world.process()
+      const desk = new Desk<string>()
+      const tasks = living.storage.queue<string>(queue)
+      await tasks.pushBulk(['a', 'b'])
+      dying.work(dying.storage.queue<string>(queue), desk.handler, { concurrency: 1 })
+      await world.until('one runs', () => desk.open === 1)
+      living.work(tasks, desk.handler, { concurrency: 1 })
+      await world.until('the other runs', () => desk.open === 2)
+      assert.equal(await tasks.resumeAbandoned(), 0)
+      living.wire.refuse('rescue')
+      dying.die()
+      await world.advance(40_000)
+      assert.equal((await world.counts(queue)).running, 2)
+      const admin = await world.process()
+      assert.equal(await admin.storage.queue<string>(queue).resumeAbandoned(), 1)
+      const { running, pending } = await world.counts(queue)
+      assert.deepEqual([running, pending], [1, 1])
+    },
+  },
+  {
+    name: 'a rescue that finds a worker without its tasks forgets it; lists show who lives',
+    async run(world) {
+      const dying = await world.process()
+      const living = await world.process()
+      dying.work(dying.storage.queue<string>(queue), () => {}, { name: 'dying' })
+      living.work(living.storage.queue<string>(queue), () => {}, { name: 'living' })
+      await world.quiet()
+      const listed = async (): Promise<readonly (readonly [string, boolean])[]> =>
+        (await living.storage.queue<string>(queue).listWorkers())
+          .map(({ name, live }) => [name, live] as const)
+          .toSorted(([one], [other]) => one.localeCompare(other))
+      assert.deepEqual(await listed(), [
+        ['dying', true],
+        ['living', true],
+      ])
+      dying.die()
+      await world.advance(35_000)
+      assert.deepEqual((await listed()).at(-1), ['living', true])
+      const store = await world.store()
+      await store.insert(queue, [newRow('a')])
+      await living.storage.queue<string>(queue).resumeAbandoned()
+      assert.deepEqual(await listed(), [['living', true]])
+    },
+  },
+]
+
+function idOf(worker: unknown): unknown {
+  return typeof worker === 'object' && worker !== null && 'id' in worker ? worker.id : undefined
+}

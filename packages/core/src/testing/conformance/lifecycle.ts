@@ -1,0 +1,400 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { isInterruptedError } from '../../errors/task-errors.ts'
+import { isWorkerStateError } from '../../errors/worker-errors.ts'
+import { sleep, systemClock } from '../../time/clock.ts'
+import type { CaseDefinition } from './definition.ts'
+import { Desk, eventsOf, Gate, Notes } from './kit.ts'
+import { queue } from './store-kit.ts'
+import { claiming } from './wire.ts'
+
+/** Pause, shutdown, worker life: 81 to 88. */
+export const lifecycleCases: readonly CaseDefinition[] = [
+  {
+    number: 81,
+    name: 'a paused queue: what runs finishes, nothing starts, what becomes due waits, resume goes on in order; for all workers',
+    async run(world) {
+      const one = await world.process()
+      const other = await world.process()
+      const admin = await world.process()
+      const tasks = admin.storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const notes = new Notes<string>()
+      await tasks.push('running')
+      one.work(one.storage.queue<string>(queue), desk.handler, { concurrency: 1 })
+      await world.until('it runs', () => desk.open === 1)
+      const second = other.work(other.storage.queue<string>(queue), notes.handler, {
+        concurrency: 1,
+      })
+      await world.until('the other is idle', () => eventsOf(second, 'idle').length === 1)
+      await tasks.pause()
+      assert.equal(await one.storage.queue<string>(queue).isPaused(), true)
+      await world.quiet()
+      await tasks.push('delayed', { delay: '20s', priority: 1 })
+      await tasks.push('first')
+      await tasks.push('second')
+      desk.at(0).finish(undefined)
+      await world.until(
+        'the running one is done',
+        async () => (await world.counts(queue)).done === 1,
+      )
+      await world.advance(60_000)
+      assert.deepEqual([desk.runs.length, notes.args.length], [1, 0])
+      assert.deepEqual(
+        (await world.rows(queue)).map(({ status, attempt }) => [status, attempt]).slice(1),
+        [
+          ['pending', 0],
+          ['pending', 0],
+          ['pending', 0],
+        ],
+      )
+      one.die()
+      await tasks.resume()
+      await world.within(10_000, 'all ran', () => notes.args.length === 3)
+      assert.deepEqual(notes.args, ['delayed', 'first', 'second'])
+    },
+  },
+  {
+    number: 81,
+    name: 'the pause is stored: it holds for processes that start later',
+    async run(world) {
+      const admin = await world.process()
+      const tasks = admin.storage.queue<string>(queue)
+      await tasks.pause()
+      await admin.storage.close()
+      const later = await world.process()
+      const notes = new Notes<string>()
+      const again = later.storage.queue<string>(queue)
+      await again.push('a')
+      later.work(again, notes.handler)
+      await world.advance(30_000)
+      assert.deepEqual(notes.args, [])
+      assert.deepEqual(await later.storage.listQueues(), [{ name: queue, paused: true }])
+      assert.equal((await again.metrics()).paused, true)
+      await again.resume()
+      await world.within(10_000, 'it ran', () => notes.args.length === 1)
+    },
+  },
+  {
+    number: 81,
+    name: 'what waits in a worker when the queue is paused is given back',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const admin = await world.process()
+      const tasks = storage.queue<number>(queue)
+      await tasks.pushBulk([0, 1, 2])
+      const desk = new Desk<number>()
+      work(tasks, desk.handler, { layers: [new Gate(3, 0).layer] })
+      await world.until('one runs', () => desk.open === 1)
+      assert.equal((await world.counts(queue)).running, 3)
+      await admin.storage.queue<number>(queue).pause()
+      await world.within(
+        1_000,
+        'two are back',
+        async () => (await world.counts(queue)).pending === 2,
+      )
+      assert.ok((await world.rows(queue)).slice(1).every(({ attempt }) => attempt === 0))
+      desk.at(0).finish(undefined)
+    },
+  },
+  {
+    number: 82,
+    name: 'a paused worker claims nothing, ends what it runs, and leaves the others to run; resume goes on',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const gate = new Gate(2, 0)
+      await tasks.pushBulk(['running', 'waiting'])
+      const worker = work(tasks, desk.handler, { layers: [gate.layer] })
+      await world.until('one runs', () => desk.open === 1)
+      worker.context.pause()
+      assert.equal(worker.context.state, 'paused')
+      assert.throws(() => worker.context.pause(), isWorkerStateError)
+      await world.until('the other is back', async () => (await world.counts(queue)).pending === 1)
+      const other = await world.process()
+      const notes = new Notes<string>()
+      const free = other.work(other.storage.queue<string>(queue), notes.handler, { name: 'free' })
+      await world.until('another ran it', () => notes.args.length === 1)
+      free.context.stop()
+      await world.until('the free one ended', () => free.over)
+      await tasks.push('later')
+      desk.at(0).finish(undefined)
+      await world.advance(30_000)
+      assert.deepEqual([desk.runs.length, notes.args.length], [1, 1])
+      assert.equal((await world.counts(queue)).done, 2)
+      gate.set(1)
+      worker.context.resume()
+      assert.throws(() => worker.context.resume(), isWorkerStateError)
+      await world.within(1_000, 'it goes on', () => desk.runs.length === 2)
+      assert.deepEqual(
+        worker.events.map(({ type }) => type).filter((type) => /pause|resume/.test(type)),
+        ['pause', 'resume'],
+      )
+    },
+  },
+  {
+    number: 82,
+    name: 'a worker that waits for work pauses at once: a task pushed just after is not claimed',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const notes = new Notes<string>()
+      const worker = work(tasks, notes.handler)
+      await world.until('it is idle', () => eventsOf(worker, 'idle').length === 1)
+      worker.context.pause()
+      await tasks.push('a')
+      await world.advance(20_000)
+      assert.deepEqual(notes.args, [])
+      assert.equal((await world.counts(queue)).pending, 1)
+      worker.context.resume()
+      await world.within(1_000, 'it ran', () => notes.args.length === 1)
+    },
+  },
+  {
+    number: 83,
+    name: 'pauses and resumes during a storm of pushes lose nothing and double nothing',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const other = await world.process()
+      const tasks = storage.queue<number>(queue)
+      const notes = new Notes<number>()
+      const worker = work(tasks, notes.handler)
+      other.work(other.storage.queue<number>(queue), notes.handler)
+      const pushes = Array.from({ length: 400 }, (_, n) => tasks.push(n))
+      for (let round = 0; round < 10; round += 1) {
+        await tasks.pause()
+        worker.context.pause()
+        pushes.push(...Array.from({ length: 20 }, (_, n) => tasks.push(400 + round * 20 + n)))
+        worker.context.resume()
+        await tasks.resume()
+      }
+      await Promise.all(pushes)
+      await world.within(
+        20_000,
+        'all are done',
+        async () => (await world.counts(queue)).done === 600,
+      )
+      assert.deepEqual(notes.doubled, [])
+      assert.equal(notes.args.length, 600)
+    },
+  },
+  {
+    number: 84,
+    name: 'a graceful stop: no new claims, what runs finishes and is durable, then `run` returns and the lease is gone',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      await tasks.pushBulk(['a', 'b', 'c'])
+      const worker = work(tasks, desk.handler, { concurrency: 2, shutdownTimeout: '20s' })
+      await world.until('two run', () => desk.open === 2)
+      worker.context.stop()
+      assert.equal(worker.context.state, 'stopping')
+      const claims = wire.count(claiming)
+      desk.at(0).finish(undefined)
+      await world.advance(10_000)
+      assert.deepEqual([worker.over, desk.runs.length], [false, 2])
+      desk.at(1).finish(undefined)
+      await world.until('the worker ends', () => worker.over)
+      await worker.context.stopped
+      assert.equal(worker.context.state, 'stopped')
+      assert.equal(wire.count(claiming), claims)
+      const { done, pending, running } = await world.counts(queue)
+      assert.deepEqual([done, pending, running], [2, 1, 0])
+      assert.deepEqual(await tasks.listWorkers(), [])
+      assert.equal(worker.events.at(-1)?.type, 'stop')
+    },
+  },
+  {
+    number: 84,
+    name: 'past the deadline: the signal aborts; returned is done, thrown is given back, still running is given back and leaked',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<string>(queue, { attempts: 1 })
+      const desk = new Desk<string>()
+      const names = ['returns', 'throws', 'ignores']
+      await tasks.pushBulk(names)
+      const worker = work(tasks, desk.handler, { shutdownTimeout: '10s' })
+      await world.until('all run', () => desk.open === 3)
+      worker.context.stop()
+      await world.advance(8_000)
+      assert.deepEqual(
+        desk.runs.map(({ signal }) => signal.aborted),
+        [false, false, false],
+      )
+      await world.within(2_500, 'the signals abort', () => desk.at(0).signal.aborted)
+      assert.ok(desk.runs.every(({ signal }) => isInterruptedError(signal.reason)))
+      desk.at(0).finish(undefined)
+      desk.at(1).fail(new Error('on the way out'))
+      await world.until('two are settled', async () => (await world.counts(queue)).running === 1)
+      assert.equal((await world.counts(queue)).done, 1)
+      await world.within(5_000, 'the worker ends', () => worker.over)
+      const rows = await world.rows(queue)
+      assert.deepEqual(
+        rows.map(({ status, attempt, releases, rescues }) => [status, attempt, releases, rescues]),
+        [
+          ['done', 1, 0, 0],
+          ['pending', 0, 0, 0],
+          ['pending', 0, 0, 0],
+        ],
+      )
+      assert.deepEqual(
+        eventsOf(worker, 'leaked').map(({ task }) => task.args),
+        ['ignores'],
+      )
+      // Long before the lease would have ended.
+      const other = await world.process()
+      const notes = new Notes<string>()
+      other.work(other.storage.queue<string>(queue), notes.handler, { concurrency: 1 })
+      await world.until('another runs them', () => notes.args.length === 2)
+      assert.deepEqual(notes.args, ['throws', 'ignores'])
+      assert.deepEqual(notes.attempts, [1, 1])
+      desk.at(2).finish('late')
+      await world.quiet()
+      assert.equal((await world.counts(queue)).done, 3)
+    },
+  },
+  {
+    number: 85,
+    name: 'stop any number of times, also from inside a handler: one drain',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const worker = work(tasks, async (_args, request) => {
+        request.worker.stop()
+        await Promise.resolve()
+        request.worker.stop()
+        return 'done'
+      })
+      await tasks.push('a')
+      await world.until('the worker ends', () => worker.over)
+      worker.context.stop()
+      assert.equal((await world.counts(queue)).done, 1)
+      assert.equal(eventsOf(worker, 'stop').length, 1)
+      assert.equal(eventsOf(worker, 'success').length, 1)
+      assert.deepEqual(await tasks.listWorkers(), [])
+    },
+  },
+  {
+    number: 85,
+    name: 'a worker stopped before it runs: run returns at once, and it runs only once',
+    async run(world) {
+      const { storage, wire, prepare } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      await tasks.push('a')
+      const notes = new Notes<string>()
+      const early = prepare(tasks, notes.handler)
+      early.context.stop()
+      early.context.stop()
+      await early.run()
+      assert.equal(early.context.state, 'stopped')
+      await world.quiet()
+      assert.deepEqual([notes.args.length, wire.count(claiming)], [0, 0])
+      const twice = prepare(tasks, notes.handler)
+      const running = twice.run()
+      await assert.rejects(twice.run(), isWorkerStateError)
+      await world.until('it ran', () => notes.args.length === 1)
+      twice.context.stop()
+      await world.until('it ends', () => twice.context.state === 'stopped')
+      await running
+      await assert.rejects(twice.run(), isWorkerStateError)
+    },
+  },
+  {
+    number: 86,
+    name: 'a stop never gives back a task whose handler runs before the deadline and the grace have passed',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const other = await world.process()
+      const desk = new Desk<string>()
+      const notes = new Notes<string>()
+      const tasks = storage.queue<string>(queue)
+      const id = await tasks.push('a')
+      const worker = work(tasks, desk.handler, { shutdownTimeout: '60s', abortGrace: '20s' })
+      await world.until('it runs', () => desk.open === 1)
+      other.work(other.storage.queue<string>(queue), notes.handler)
+      worker.context.stop()
+      await world.advance(55_000)
+      assert.equal((await world.row(queue, id)).status, 'running')
+      assert.equal(desk.at(0).signal.aborted, false)
+      await world.advance(20_000)
+      assert.equal(desk.at(0).signal.aborted, true)
+      assert.equal((await world.row(queue, id)).status, 'running')
+      assert.deepEqual(notes.args, [])
+      await world.within(30_000, 'another runs it', () => notes.args.length === 1)
+      assert.deepEqual(notes.attempts, [1])
+    },
+  },
+  {
+    number: 86,
+    name: 'without a deadline a stop waits for as long as the handler needs',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const desk = new Desk<string>()
+      const tasks = storage.queue<string>(queue)
+      const id = await tasks.push('a')
+      const worker = work(tasks, desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      worker.context.stop()
+      await world.advance(300_000, { step: 2_000 })
+      assert.deepEqual([worker.over, desk.at(0).signal.aborted], [false, false])
+      const { status, rescues } = await world.row(queue, id)
+      assert.deepEqual([status, rescues], ['running', 0])
+      desk.at(0).finish(undefined)
+      await world.until('the worker ends', () => worker.over)
+      assert.equal((await world.row(queue, id)).status, 'done')
+    },
+  },
+  {
+    number: 87,
+    name: 'work that a handler hands to `track` is waited for, also when it begins during the drain',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      await tasks.push('a')
+      const worker = work(tasks, desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      worker.context.stop()
+      await world.quiet()
+      const child = Promise.withResolvers<string>()
+      const tracked = worker.context.track(child.promise)
+      desk.at(0).finish(undefined)
+      await world.until('the task is done', async () => (await world.counts(queue)).done === 1)
+      await world.advance(30_000)
+      assert.equal(worker.over, false)
+      assert.equal(worker.context.hasPendingTasks(), true)
+      child.resolve('value')
+      await world.until('the worker ends', () => worker.over)
+      assert.equal(await tracked, 'value')
+    },
+  },
+  {
+    number: 88,
+    name: 'a process that only pushes exits by itself',
+    needs: ['producer'],
+    async run(world) {
+      const { command, args } = world.producer()
+      const child = spawn(command, [...args, queue], { stdio: ['ignore', 'inherit', 'inherit'] })
+      const ending = new AbortController()
+      // Far longer than any start takes: what is left open would keep it for ever.
+      const late = sleep(systemClock, 30_000, { signal: ending.signal, background: true }).then(
+        () => {
+          if (!ending.signal.aborted) child.kill('SIGKILL')
+        },
+      )
+      // The event of a child process: its code, and the signal that ended it.
+      const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
+      ending.abort()
+      await late
+      assert.deepEqual([code, signal], [0, null])
+      const rows = await world.rows(queue)
+      assert.deepEqual(
+        rows.map(({ args: pushed }) => pushed),
+        ['{"n":1}'],
+      )
+    },
+  },
+]

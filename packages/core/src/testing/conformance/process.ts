@@ -1,0 +1,109 @@
+import type { Backend } from '../../backend/backend.ts'
+import { concurrency } from '../../layers/concurrency.ts'
+import type { Event } from '../../service/events.ts'
+import type { Handler, Layer } from '../../service/service.ts'
+import { ProcessScope } from '../../storage/process-scope.ts'
+import { Storage, type StorageOptions } from '../../storage/storage.ts'
+import type { TaskStore } from '../../storage/task-store.ts'
+import type { QueueContext } from '../../task/task.ts'
+import type { Clock } from '../../time/clock.ts'
+import type { Duration } from '../../time/duration.ts'
+import type { WorkerBuilderOptions } from '../../worker/builder-parts.ts'
+import type { Worker } from '../../worker/worker.ts'
+import { WorkerBuilder } from '../../worker/worker-builder.ts'
+import type { EventListener } from '../../service/worker-context.ts'
+import type { RunningWorker } from './kit.ts'
+import { ProcessClock } from './process-clock.ts'
+import { Wire } from './wire.ts'
+
+/** Options of a process of a case: how wrong its wall clock is, and its storage's. */
+export interface ProcessOptions extends Omit<StorageOptions, 'clock' | 'process'> {
+  readonly skewMs?: number
+}
+
+/** How a worker of a case runs. */
+export interface WorkOptions extends WorkerBuilderOptions {
+  /** @default 'worker' */
+  readonly name?: string
+  /** @default the worker's own default */
+  readonly concurrency?: number
+  /** After `concurrency`, outermost first. */
+  readonly layers?: readonly Layer[]
+  /** Beside the one that notes every event. */
+  readonly listener?: EventListener
+  readonly shutdownTimeout?: Duration
+}
+
+/**
+ * A process of a case: one storage over one connection, and the workers that run on it. It shares nothing with the others
+ * but the data, and may be frozen or die at any moment.
+ */
+export class Process<Tx> {
+  readonly clock: ProcessClock
+  readonly wire: Wire<Tx>
+  readonly storage: Storage<Tx>
+
+  constructor(store: TaskStore<Tx>, base: Clock, { skewMs = 0, ...options }: ProcessOptions) {
+    this.clock = new ProcessClock(base, skewMs)
+    this.wire = new Wire(store)
+    this.storage = new Storage(this.wire.store, {
+      ...options,
+      clock: this.clock,
+      process: new ProcessScope(),
+    })
+  }
+
+  /** Makes a worker without running it. */
+  readonly prepare = <Args, Result>(
+    backend: Backend<Args, Result, QueueContext>,
+    handler: Handler<Args, {}, Result, QueueContext>,
+    options: Omit<WorkOptions, 'shutdownTimeout'> = {},
+  ): Worker<Args, Result> => {
+    const { name = 'worker', concurrency: limit, layers = [], listener, ...settings } = options
+    let builder = new WorkerBuilder(name, settings).backend(backend)
+    if (listener !== undefined) builder = builder.onEvent(listener)
+    if (limit !== undefined) builder = builder.layer(concurrency(limit))
+    for (const layer of layers) builder = builder.layer(layer)
+    return builder.build(handler)
+  }
+
+  /** Runs a worker, from now on. */
+  readonly work = <Args, Result>(
+    backend: Backend<Args, Result, QueueContext>,
+    handler: Handler<Args, {}, Result, QueueContext>,
+    { shutdownTimeout, ...options }: WorkOptions = {},
+  ): RunningWorker => {
+    const worker = this.prepare(backend, handler, options)
+    const events: Event[] = []
+    worker.listen((event) => {
+      events.push(event)
+    })
+    const running = {
+      context: worker.context,
+      events,
+      over: false,
+      ended: worker.run(shutdownTimeout === undefined ? {} : { shutdownTimeout }).then(() => {
+        running.over = true
+      }),
+    }
+    return running
+  }
+
+  /** Its event loop stands still: neither timers nor calls nor answers get through. */
+  freeze(): void {
+    this.clock.freeze()
+    this.wire.freeze()
+  }
+
+  /** It goes on where it stood, late. */
+  thaw(): void {
+    this.wire.thaw()
+    this.clock.thaw()
+  }
+
+  /** It is gone, with all its workers; nothing that it still does is seen by anybody. */
+  die(): void {
+    this.clock.die()
+    this.wire.die()
+  }
+}
