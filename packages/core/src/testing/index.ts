@@ -15,3 +15,12 @@ export {
   type StoreArgs,
   type StoreOperation,
 } from './faulty-store.ts'
+export { conformance } from './conformance/index.ts'
+export type {
+  CallerTransaction,
+  Capability,
+  Case,
+  ConformanceOptions,
+  Harness,
+  Producer,
+} from './conformance/harness.ts'
