@@ -1,0 +1,78 @@
+import { BackendError, OptionError } from '@apalis/core'
+import { inTransaction, type SqliteTransaction } from './client.ts'
+import { type Database, fileAt } from './database.ts'
+import { type Session, sessionOn } from './session.ts'
+import { toBackendError } from './sqlite-errors.ts'
+
+/**
+ * Does the work on a connection of the caller's, inside the transaction that is open there: all of it or nothing, and
+ * before this returns. Refuses what is no connection to the storage's own file, or has no transaction open.
+ */
+export function withinTransaction<Answer>(
+  database: Database,
+  tx: SqliteTransaction,
+  call: { readonly operation: string; readonly now: number },
+  work: (session: Session) => Answer,
+): Answer {
+  checkTransaction(database, tx)
+  const { path } = database
+  const session = sessionOn(tx, call.now)
+  const { sql, effects } = session
+  try {
+    sql.run('SAVEPOINT apalis_within')
+    const answer = work(session)
+    effects.write(sql)
+    sql.run('RELEASE apalis_within')
+    return answer
+  } catch (error) {
+    undo(session)
+    throw toBackendError(call.operation, error, { path, applied: 'no' })
+  }
+}
+
+/** Undoes what was done in the savepoint, and leaves the transaction to the caller. */
+export function undo({ sql }: Session): void {
+  try {
+    sql.run('ROLLBACK TO apalis_within')
+    sql.run('RELEASE apalis_within')
+  } catch {
+    // SQLite has ended the whole transaction: the error that led here is the one to tell.
+  }
+}
+
+function checkTransaction({ path, file }: Database, tx: SqliteTransaction): void {
+  const expected = `a connection of node:sqlite or better-sqlite3 to ${path}, with a transaction open`
+  if (typeof tx !== 'object' || tx === null || typeof tx.prepare !== 'function') {
+    throw new OptionError('within(tx)', tx, expected)
+  }
+  if (file === undefined) {
+    throw new BackendError(
+      'push within a transaction',
+      'a storage in memory has only its own connection',
+      {
+        transient: false,
+        applied: 'no',
+      },
+    )
+  }
+  if (inTransaction(tx) !== true) {
+    throw new OptionError('within(tx)', tx, `${expected}; none is open`)
+  }
+  const main = new Map(databases(tx)).get('main')
+  const other = main === undefined || main === '' ? undefined : fileAt(main)
+  if (other?.ino === file.ino && other.dev === file.dev) return
+  const where = main === undefined || main === '' ? 'memory' : main
+  throw new OptionError('within(tx)', tx, `${expected}; this one is to ${where}`)
+}
+
+/** The name and the file of each database of a connection. */
+function databases(tx: SqliteTransaction): readonly (readonly [string, string])[] {
+  return tx
+    .prepare('PRAGMA database_list')
+    .all()
+    .map((row) => {
+      // What the pragma is documented to give.
+      const { name, file } = row as { readonly name: string; readonly file: string }
+      return [name, file]
+    })
+}

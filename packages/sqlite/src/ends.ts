@@ -1,0 +1,47 @@
+import { type StoredError, suspectRescues } from '@apalis/core'
+import type { QueueRef } from './queues.ts'
+import { READY, SUSPECT } from './schema.ts'
+import type { Session } from './session.ts'
+import { addFailure, parseFailures } from './stored-values.ts'
+
+/** What of a row changes with its end, whatever that is. A key without a time of its own is free again. */
+export const ENDED = `lane = NULL, due_at = NULL,
+  key_held = CASE WHEN key_until IS NULL THEN NULL ELSE key_held END`
+
+/** The lane of a row that is due. */
+export const LANE = `CASE WHEN rescues >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END`
+
+/** Back to whoever claims next: due as it was, hence in its place, the run not counted. */
+export const GIVEN_BACK = `status = 0, lane = ${LANE}, attempt = attempt - 1`
+
+const ANY_AWAITED = 'SELECT 1 FROM apalis_awaited WHERE queue = ? LIMIT 1'
+const FORGET_AWAITED = 'DELETE FROM apalis_awaited WHERE queue = ? AND id = ?'
+const FAILURES = 'SELECT failures FROM apalis_failure WHERE task = ?'
+const KEEP_FAILURES = `INSERT INTO apalis_failure (task, failures) VALUES (?1, ?2)
+  ON CONFLICT (task) DO UPDATE SET failures = ?2`
+const COUNT_FAILURES = 'UPDATE apalis_task SET failures = ? WHERE seq = ?'
+
+/** Tells of those among these rows, which have ended or are gone, that somebody waits for. */
+export function tellAwaited(
+  { sql, effects }: Session,
+  queue: QueueRef,
+  ids: readonly string[],
+): void {
+  if (ids.length === 0 || sql.row(ANY_AWAITED, queue.id) === undefined) return
+  for (const id of ids) {
+    if (sql.run(FORGET_AWAITED, queue.id, id) > 0) effects.task('settled', queue, id)
+  }
+}
+
+/** Adds a failed run to those that are kept of a row. */
+export function keepFailure(
+  { sql, now }: Session,
+  seq: number,
+  attempt: number,
+  error: StoredError,
+): void {
+  const kept = parseFailures(sql.value(FAILURES, seq)) ?? []
+  const failures = addFailure(kept, error, { at: now, attempt })
+  sql.run(KEEP_FAILURES, seq, JSON.stringify(failures))
+  sql.run(COUNT_FAILURES, failures.length, seq)
+}

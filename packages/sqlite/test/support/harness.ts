@@ -1,0 +1,92 @@
+import { fileURLToPath } from 'node:url'
+import { DatabaseSync } from 'node:sqlite'
+import { type Harness, TestClock } from '@apalis/core/testing'
+import { connectNodeSqlite, type SqliteConnect, type SqliteTransaction } from '../../src/client.ts'
+import type { SqliteStore } from '../../src/sqlite-store.ts'
+import { testFolder } from './files.ts'
+import { openStore } from './stores.ts'
+
+/** What the conformance suite runs on: stores of a file, each as if in a process of its own. */
+export function fileHarness(
+  connect: SqliteConnect = connectNodeSqlite,
+): Harness<SqliteTransaction> {
+  const clock = new TestClock()
+  const folder = testFolder()
+  const path = folder.file()
+  const stores: SqliteStore[] = []
+  return {
+    clock,
+    async open() {
+      const store = await openStore(path, { clock, connect, synchronous: 'normal' })
+      stores.push(store)
+      return store
+    },
+    advance: (ms) => clock.advance(ms),
+    async begin() {
+      const tx = connect(path)
+      tx.exec('BEGIN')
+      const end = async (how: string): Promise<void> => {
+        tx.exec(how)
+        tx.close()
+      }
+      return { tx, commit: () => end('COMMIT'), rollback: () => end('ROLLBACK') }
+    },
+    corrupt: async (queue, id, args) => corrupt(path, queue, id, args),
+    producer() {
+      const program = fileURLToPath(import.meta.resolve('./producer.ts'))
+      return { command: process.execPath, args: ['--conditions=@apalis/source', program, path] }
+    },
+    async close() {
+      await Promise.all(stores.map((store) => store.close()))
+      folder[Symbol.dispose]()
+    },
+  }
+}
+
+/** The same in memory, where everybody shares one store. */
+export function memoryHarness(): Harness<SqliteTransaction> {
+  const clock = new TestClock()
+  let connection: DatabaseSync | undefined
+  let store: Promise<SqliteStore> | undefined
+  return {
+    clock,
+    async open() {
+      store ??= openStore(':memory:', {
+        clock,
+        connect: (path) => (connection = new DatabaseSync(path)),
+      })
+      return leftOpen(await store)
+    },
+    advance: (ms) => clock.advance(ms),
+    async corrupt(queue, id, args) {
+      if (connection !== undefined) writeArgs(connection, queue, id, args)
+    },
+    close: async () => (await store)?.close(),
+  }
+}
+
+/** A store that whoever shares it cannot close. */
+function leftOpen(store: SqliteStore): SqliteStore {
+  return new Proxy(store, {
+    get(target, key) {
+      if (key === 'close') return async () => {}
+      const member: unknown = Reflect.get(target, key)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
+function corrupt(path: string, queue: string, id: string, args: string): void {
+  const connection = new DatabaseSync(path)
+  writeArgs(connection, queue, id, args)
+  connection.close()
+}
+
+function writeArgs(connection: DatabaseSync, queue: string, id: string, args: string): void {
+  connection
+    .prepare(
+      `UPDATE apalis_task SET args = ?
+        WHERE id = ? AND queue = (SELECT id FROM apalis_queue WHERE name = ?)`,
+    )
+    .run(args, id, queue)
+}
