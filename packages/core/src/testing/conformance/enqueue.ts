@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict'
 import { json } from '../../codec/json.ts'
-import {
-  isBackendError,
-  isDecodeError,
-  isDuplicateTaskError,
-  isEncodeError,
-  isUnknownOutcomeError,
-} from '../../errors/backend-errors.ts'
+import { isDecodeError, isDuplicateTaskError, isEncodeError } from '../../errors/backend-errors.ts'
 import { TaskBuilder } from '../../task/task-builder.ts'
-import { hasCode } from '../../internal/apalis-error.ts'
 import type { CaseDefinition } from './definition.ts'
-import { Desk, eventsOf, failures, Notes } from './kit.ts'
+import { failures, Notes } from './kit.ts'
 import { type Order, orderSchema } from './schema.ts'
-import { ids, numbered, queue } from './store-kit.ts'
+import { ids, queue } from './store-kit.ts'
 
 const values: readonly unknown[] = [
   null,
@@ -28,7 +21,7 @@ const values: readonly unknown[] = [
   'x'.repeat(1_000_000),
 ]
 
-/** Enqueue, identity, bulk: 1 to 10. */
+/** Enqueue, identity, bulk: 1 to 7, 10. */
 export const enqueueCases: readonly CaseDefinition[] = [
   {
     number: 1,
@@ -255,71 +248,6 @@ export const enqueueCases: readonly CaseDefinition[] = [
     },
   },
   {
-    number: 8,
-    name: "a push inside the caller's transaction is never seen when that is rolled back, once when it commits",
-    needs: ['transactions'],
-    async run(world) {
-      const one = await world.process()
-      const other = await world.process()
-      const tasks = one.storage.queue<string>(queue)
-      const notes = new Notes<string>()
-      other.work(other.storage.queue<string>(queue), notes.handler)
-      await world.quiet()
-      const undone = await world.begin()
-      await tasks.within(undone.tx).push('undone')
-      await tasks.within(undone.tx).pushBulk(['undone too'])
-      await undone.rollback()
-      await world.advance(20_000)
-      assert.deepEqual(notes.args, [])
-      assert.deepEqual(await world.rows(queue), [])
-      const done = await world.begin()
-      const id = await tasks.within(done.tx).push('kept')
-      await done.commit()
-      await world.within(10_000, 'the committed task ran', () => notes.args.length > 0)
-      await world.advance(20_000)
-      assert.deepEqual(notes.args, ['kept'])
-      assert.deepEqual(ids(await world.rows(queue)), [id])
-    },
-  },
-  {
-    number: 8,
-    name: "a taken key or id inside the caller's transaction gives the holder and spoils nothing",
-    needs: ['transactions'],
-    async run(world) {
-      const { storage } = await world.process()
-      const tasks = storage.queue<string>(queue)
-      const holder = await tasks.push('holder', { unique: 'k' })
-      const { tx, commit } = await world.begin()
-      assert.equal(await tasks.within(tx).push('second', { unique: 'k' }), holder)
-      assert.equal(await tasks.within(tx).push('third', { id: holder }), holder)
-      const id = await tasks.within(tx).push('fourth')
-      await commit()
-      assert.deepEqual(ids(await world.rows(queue)), [holder, id])
-    },
-  },
-  {
-    number: 9,
-    name: 'what a transaction pushed is not claimed before it commits, whatever wakes the worker',
-    needs: ['transactions', 'concurrent-transactions'],
-    async run(world) {
-      const one = await world.process()
-      const other = await world.process()
-      const tasks = one.storage.queue<string>(queue)
-      const notes = new Notes<string>()
-      other.work(other.storage.queue<string>(queue), notes.handler)
-      await world.quiet()
-      const { tx, commit } = await world.begin()
-      await tasks.within(tx).push('inside')
-      await tasks.push('outside')
-      await world.within(10_000, 'what was pushed outside ran', () => notes.args.length > 0)
-      await world.advance(20_000)
-      assert.deepEqual(notes.args, ['outside'])
-      await commit()
-      await world.within(10_000, 'what was committed ran', () => notes.args.length > 1)
-      assert.deepEqual(notes.args, ['outside', 'inside'])
-    },
-  },
-  {
     number: 10,
     name: 'a thousand pushes at once from ten processes: a thousand ids, none lost',
     async run(world) {
@@ -336,162 +264,6 @@ export const enqueueCases: readonly CaseDefinition[] = [
       assert.equal(new Set(rows.map(({ args }) => args)).size, 1_000)
       const last = rows.find(({ id }) => id === pushed[999])
       assert.equal(last?.args, '999')
-    },
-  },
-  {
-    name: 'a push whose commit is unknown says so with the ids, and repeating it with them stores nothing twice',
-    async run(world) {
-      const { storage, wire } = await world.process()
-      const tasks = storage.queue<string>(queue)
-      wire.loseAnswer('insert', 1)
-      let unknown: readonly string[] = []
-      await assert.rejects(tasks.push('a'), (error) => {
-        if (isUnknownOutcomeError(error)) unknown = error.ids
-        return isUnknownOutcomeError(error)
-      })
-      const [id] = unknown
-      assert.ok(id !== undefined)
-      assert.equal(unknown.length, 1)
-      assert.equal(await tasks.push('a', { id }), id)
-      wire.loseAnswer('insert', 1)
-      await assert.rejects(tasks.pushBulk(['b', 'c']), (error) => {
-        if (isUnknownOutcomeError(error)) unknown = error.ids
-        return isUnknownOutcomeError(error)
-      })
-      const rows = await world.rows(queue)
-      assert.deepEqual(ids(rows), [id, ...unknown])
-      assert.deepEqual(
-        rows.map(({ args }) => args),
-        ['"a"', '"b"', '"c"'],
-      )
-    },
-  },
-  {
-    name: 'a push that surely failed says so, and stored nothing',
-    async run(world) {
-      const { storage, wire } = await world.process()
-      const tasks = storage.queue<string>(queue)
-      wire.refuse('insert', 1)
-      await assert.rejects(
-        tasks.push('a'),
-        (error) => isBackendError(error) && error.applied === 'no',
-      )
-      assert.deepEqual(await world.rows(queue), [])
-      await tasks.push('b')
-      assert.equal((await world.rows(queue)).length, 1)
-    },
-  },
-  {
-    name: 'options that cannot be used are refused by name, and nothing is stored',
-    async run(world) {
-      const { storage } = await world.process()
-      const tasks = storage.queue<string>(queue)
-      const options: readonly (readonly [string, object])[] = [
-        ['id', { id: '' }],
-        ['id', { id: 'x'.repeat(256) }],
-        ['id', { id: 'nul\u0000' }],
-        ['attempts', { attempts: 0 }],
-        ['attempts', { attempts: 1.5 }],
-        ['timeout', { timeout: -1 }],
-        ['delay', { delay: '10 minutes' }],
-        ['delay', { delay: Number.NaN }],
-        ['runAt', { runAt: new Date(Number.NaN) }],
-        ['priority', { priority: 32_768 }],
-        ['priority', { priority: 0.5 }],
-        ['unique', { unique: '' }],
-        ['prioritty', { prioritty: 1 }],
-      ]
-      for (const [option, given] of options) {
-        await assert.rejects(
-          // Each is wrong in its own way, which the types would say too.
-          async () => tasks.push('a', given),
-          (error) =>
-            error instanceof Error &&
-            hasCode(error, 'ERR_OPTION') &&
-            error.message.includes(option),
-          `${option}: ${JSON.stringify(given)}`,
-        )
-      }
-      for (const name of ['', 'x'.repeat(256), 'nul\u0000']) {
-        assert.throws(
-          () => storage.queue(name),
-          (error) => hasCode(error, 'ERR_OPTION'),
-        )
-      }
-      assert.deepEqual(await world.rows(queue), [])
-    },
-  },
-  {
-    name: 'enrich adds metadata to every push, below what the caller gives',
-    async run(world) {
-      const { storage } = await world.process()
-      let calls = 0
-      const tasks = storage.queue<string>(queue, {
-        enrich: () => {
-          calls += 1
-          return { trace: `t${calls}`, tenant: 'default' }
-        },
-      })
-      await tasks.push('a', { metadata: { tenant: 'acme' } })
-      await tasks.push('b')
-      const rows = await world.rows(queue)
-      assert.deepEqual(
-        rows.map(({ metadata }) => metadata),
-        [
-          { trace: 't1', tenant: 'acme' },
-          { trace: 't2', tenant: 'default' },
-        ],
-      )
-    },
-  },
-  {
-    name: 'what caller and handler do to the arguments changes nothing that is stored',
-    async run(world) {
-      const { storage, work } = await world.process()
-      const tasks = storage.queue<{ list: number[] }>(queue, { attempts: 2, backoff: () => 0 })
-      const desk = new Desk<{ list: number[] }>()
-      work(tasks, desk.handler)
-      const args = { list: [1] }
-      await tasks.push(args)
-      args.list.push(2)
-      await world.until('the handler runs', () => desk.runs.length === 1)
-      desk.at(0).args.list.push(3)
-      desk.at(0).fail(new Error('again'))
-      await world.within(1_000, 'the handler runs again', () => desk.runs.length === 2)
-      assert.deepEqual(desk.at(1).args, { list: [1] })
-    },
-  },
-  {
-    name: 'every task gives a legal sequence of events',
-    async run(world) {
-      const { storage, work } = await world.process()
-      const tasks = storage.queue<number>(queue, { attempts: 2, backoff: () => 0 })
-      const worker = work(tasks, (n, { attempt }) => {
-        if (n % 3 === 1 && attempt === 1) throw new Error('once')
-        if (n % 3 === 2) throw new Error('always')
-      })
-      const pushed = await tasks.pushBulk(numbered(9).map((_, index) => index))
-      await world.within(5_000, 'all ended', async () => {
-        const { done, killed } = await world.counts(queue)
-        return done + killed === 9
-      })
-      await world.until(
-        'all are told',
-        () => eventsOf(worker, 'success').length + failures(worker, 'killed').length === 9,
-      )
-      const expected = [
-        ['engage', 'success'],
-        ['engage', 'failed', 'engage', 'success'],
-        ['engage', 'failed', 'engage', 'killed'],
-      ]
-      for (const [index, id] of pushed.entries()) {
-        const told = worker.events
-          .filter((event) => 'task' in event && event.task.parts.taskId === id)
-          .map((event) => ('outcome' in event ? event.outcome : event.type))
-        assert.deepEqual(told, expected[index % 3])
-      }
-      const [first] = worker.events
-      assert.deepEqual([first?.type, first?.queue], ['start', queue])
     },
   },
 ]

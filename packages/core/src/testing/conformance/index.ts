@@ -8,22 +8,28 @@ import { leaseCases } from './lease.ts'
 import { lifecycleCases } from './lifecycle.ts'
 import { outcomeCases } from './outcomes.ts'
 import { primitiveCases } from './primitives.ts'
+import { pushingCases } from './pushing.ts'
 import { reconciliationCases } from './reconciliation.ts'
+import { rescueCases } from './rescue.ts'
 import { resultCases } from './results.ts'
 import { retryCases } from './retry.ts'
 import { scheduleCases } from './schedule.ts'
 import { sharingCases } from './sharing.ts'
+import { transactionCases } from './transactions.ts'
 import { uniqueCases } from './unique.ts'
 import { World } from './world.ts'
 
 const subjects: readonly (readonly [string, readonly CaseDefinition[]])[] = [
   ['store', primitiveCases],
   ['enqueue', enqueueCases],
+  ['pushing', pushingCases],
+  ['transactions', transactionCases],
   ['dispatch', dispatchCases],
   ['schedule', scheduleCases],
   ['retry', retryCases],
   ['outcomes', outcomeCases],
   ['lease', leaseCases],
+  ['rescue', rescueCases],
   ['reconciliation', reconciliationCases],
   ['cancel', cancelCases],
   ['unique', uniqueCases],

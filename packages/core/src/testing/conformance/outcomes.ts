@@ -14,7 +14,7 @@ import type { Row } from '../../storage/task-store.ts'
 import { constant } from '../../task/backoff.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, failures, layerOf, raise } from './kit.ts'
-import { between, queue } from './store-kit.ts'
+import { between, numbered, queue } from './store-kit.ts'
 import type { World } from './world.ts'
 
 /** A layer that throws before the handler begins. */
@@ -261,6 +261,39 @@ export const outcomeCases: readonly CaseDefinition[] = [
         ['lease', 'lease', 'lease'],
       )
       assert.deepEqual([...eventsOf(worker, 'success'), ...failures(worker)], [])
+    },
+  },
+  {
+    name: 'every task gives a legal sequence of events',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<number>(queue, { attempts: 2, backoff: () => 0 })
+      const worker = work(tasks, (n, { attempt }) => {
+        if (n % 3 === 1 && attempt === 1) throw new Error('once')
+        if (n % 3 === 2) throw new Error('always')
+      })
+      const pushed = await tasks.pushBulk(numbered(9).map((_, index) => index))
+      await world.within(5_000, 'all ended', async () => {
+        const { done, killed } = await world.counts(queue)
+        return done + killed === 9
+      })
+      await world.until(
+        'all are told',
+        () => eventsOf(worker, 'success').length + failures(worker, 'killed').length === 9,
+      )
+      const expected = [
+        ['engage', 'success'],
+        ['engage', 'failed', 'engage', 'success'],
+        ['engage', 'failed', 'engage', 'killed'],
+      ]
+      for (const [index, id] of pushed.entries()) {
+        const told = worker.events
+          .filter((event) => 'task' in event && event.task.parts.taskId === id)
+          .map((event) => ('outcome' in event ? event.outcome : event.type))
+        assert.deepEqual(told, expected[index % 3])
+      }
+      const [first] = worker.events
+      assert.deepEqual([first?.type, first?.queue], ['start', queue])
     },
   },
 ]

@@ -7,7 +7,7 @@ import { eventsOf, failures, raise } from './kit.ts'
 import { queue } from './store-kit.ts'
 import { settling } from './wire.ts'
 
-/** Sharing statements, processes and the event loop: 131 to 136. */
+/** Sharing statements, processes and the event loop: 131 to 136; 133 is in transactions.ts. */
 export const sharingCases: readonly CaseDefinition[] = [
   {
     number: 131,
@@ -39,6 +39,38 @@ export const sharingCases: readonly CaseDefinition[] = [
       assert.deepEqual(
         args.toSorted((one, other) => one - other),
         Array.from({ length: 50 }, (_, n) => n).filter((n) => n !== 31),
+      )
+    },
+  },
+  {
+    number: 131,
+    name: 'bulk pushes that share a statement share no fate, and each stays whole',
+    async run(world) {
+      const { storage, wire } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      wire.intercept('insert', (apply, { args }) =>
+        JSON.stringify(args).includes('bad')
+          ? Promise.reject(
+              new BackendError('insert', 'the row cannot be stored', {
+                transient: false,
+                applied: 'no',
+              }),
+            )
+          : apply(),
+      )
+      const pushes = await Promise.allSettled([
+        tasks.pushBulk(['a', 'b']),
+        tasks.pushBulk(['c', 'bad', 'd']),
+        tasks.push('e'),
+        tasks.pushBulk(['f', 'g']),
+      ])
+      assert.deepEqual(
+        pushes.map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+      )
+      assert.deepEqual(
+        (await world.rows(queue)).map(({ args }) => args),
+        ['"a"', '"b"', '"e"', '"f"', '"g"'],
       )
     },
   },
@@ -142,27 +174,6 @@ export const sharingCases: readonly CaseDefinition[] = [
       assert.ok(isEncodeError(failures(worker, 'killed')[0]?.error))
       assert.equal(eventsOf(worker, 'success').length, 49)
       assert.equal(worker.context.state, 'running')
-    },
-  },
-  {
-    number: 133,
-    name: "pushes with a key that a stranger's open transaction holds do not delay pushes without one",
-    needs: ['transactions', 'concurrent-transactions'],
-    async run(world) {
-      const stranger = await world.process()
-      const { storage } = await world.process()
-      const tasks = storage.queue<string>(queue)
-      const { tx, commit } = await world.begin()
-      const holder = await stranger.storage
-        .queue<string>(queue)
-        .within(tx)
-        .push('holder', { unique: 'k' })
-      const blocked = tasks.push('blocked', { unique: 'k' })
-      const free = await Promise.all(['a', 'b', 'c'].map((args) => tasks.push(args)))
-      assert.equal(new Set(free).size, 3)
-      await commit()
-      assert.equal(await blocked, holder)
-      assert.equal((await world.rows(queue)).length, 4)
     },
   },
   {
