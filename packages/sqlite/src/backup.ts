@@ -21,8 +21,11 @@ export async function backUp(database: Database, to: string): Promise<void> {
   const partial = `${target}.partial`
   try {
     await rm(partial, { force: true })
-    if (database.file === undefined) database.sql.run('VACUUM INTO ?', partial)
-    else await copyFile(database, partial)
+    if (database.file !== undefined && database.client instanceof DatabaseSync) {
+      await copyFile(database, partial)
+    } else {
+      database.sql.run('VACUUM INTO ?', partial)
+    }
     await rename(partial, target)
   } catch (error) {
     await rm(partial, { force: true })
@@ -35,7 +38,7 @@ export async function backUp(database: Database, to: string): Promise<void> {
   }
 }
 
-/** By a connection of its own: reading disturbs nobody. */
+/** By a connection of its own, and beside the event loop: reading disturbs nobody. */
 async function copyFile({ path }: Database, to: string): Promise<void> {
   const source = new DatabaseSync(path, { readOnly: true })
   try {

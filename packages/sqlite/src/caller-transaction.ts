@@ -1,5 +1,5 @@
 import { BackendError, OptionError } from '@apalis/core'
-import { inTransaction, type SqliteTransaction } from './client.ts'
+import { inTransaction, isSameKind, type SqliteTransaction } from './client.ts'
 import { type Database, fileAt } from './database.ts'
 import { type Session, sessionOn } from './session.ts'
 import { toBackendError } from './sqlite-errors.ts'
@@ -31,7 +31,7 @@ export function withinTransaction<Answer>(
 }
 
 /** Undoes what was done in the savepoint, and leaves the transaction to the caller. */
-export function undo({ sql }: Session): void {
+function undo({ sql }: Session): void {
   try {
     sql.run('ROLLBACK TO apalis_within')
     sql.run('RELEASE apalis_within')
@@ -40,7 +40,7 @@ export function undo({ sql }: Session): void {
   }
 }
 
-function checkTransaction({ path, file }: Database, tx: SqliteTransaction): void {
+function checkTransaction({ path, file, client }: Database, tx: SqliteTransaction): void {
   const expected = `a connection of node:sqlite or better-sqlite3 to ${path}, with a transaction open`
   if (typeof tx !== 'object' || tx === null || typeof tx.prepare !== 'function') {
     throw new OptionError('within(tx)', tx, expected)
@@ -54,6 +54,11 @@ function checkTransaction({ path, file }: Database, tx: SqliteTransaction): void
         applied: 'no',
       },
     )
+  }
+  if (inTransaction(tx) === undefined || !isSameKind(tx, client)) {
+    const why =
+      "of the client that the storage itself uses (see `connect`): two copies of SQLite in one process break each other's locks"
+    throw new OptionError('within(tx)', tx, `a connection ${why}`)
   }
   if (inTransaction(tx) !== true) {
     throw new OptionError('within(tx)', tx, `${expected}; none is open`)

@@ -7,20 +7,20 @@ import type { Session } from './session.ts'
 
 const FIND = `SELECT seq, status, attempt, due_at IS NOT NULL, run_at, unique_key, key_until
   FROM apalis_task WHERE queue = ? AND id = ?`
-const UPDATE = `UPDATE apalis_task SET priority = coalesce(?1, priority), run_at = ?2,
-  lane = CASE ?3 WHEN 1 THEN ${LANE} END, due_at = ?4, metadata = coalesce(?5, metadata)
-  WHERE seq = ?6`
+const UPDATE = `UPDATE apalis_task SET priority = coalesce(?, priority), run_at = ?,
+  lane = CASE ? WHEN 1 THEN ${LANE} END, due_at = ?, metadata = coalesce(?, metadata)
+  WHERE seq = ?`
 const KILL = `UPDATE apalis_task SET status = 4, finished_at = ?, worker = NULL, ${ENDED}
   WHERE seq = ?`
 const TAKE = `UPDATE apalis_task SET ${GIVEN_BACK}, worker = NULL WHERE seq = ?`
-const REVIVE = `UPDATE apalis_task SET status = 0, attempt = CASE ?1 WHEN 1 THEN 0 ELSE attempt END,
-  rescues = 0, releases = 0, run_at = ?2, lane = 1, due_at = NULL, worker = NULL, finished_at = NULL,
-  key_held = ?3 WHERE seq = ?4`
+const REVIVE = `UPDATE apalis_task SET status = 0, attempt = CASE ? WHEN 1 THEN 0 ELSE attempt END,
+  rescues = 0, releases = 0, run_at = ?, lane = 1, due_at = NULL, worker = NULL, finished_at = NULL,
+  key_held = ? WHERE seq = ?`
 const DELETE = 'DELETE FROM apalis_task WHERE seq = ?'
 const DELETE_PAYLOAD = 'DELETE FROM apalis_payload WHERE task = ?'
 const DELETE_FAILURES = 'DELETE FROM apalis_failure WHERE task = ?'
-const PAUSE = `UPDATE apalis_queue SET paused = ?1, switches = switches + 1
-  WHERE id = ?2 AND paused <> ?1`
+const PAUSE = `UPDATE apalis_queue SET paused = ?, switches = switches + 1
+  WHERE id = ? AND paused <> ?`
 
 interface FoundRow {
   readonly queue: QueueRef
@@ -132,7 +132,8 @@ export function pauseQueue(
 ): void {
   const queue = on ? queues.open(queueName) : queues.find(queueName)
   if (queue === undefined) return
-  if (sql.run(PAUSE, on ? 1 : 0, queue.id) > 0) effects.paused(queue, on)
+  const paused = on ? 1 : 0
+  if (sql.run(PAUSE, paused, queue.id, paused) > 0) effects.paused(queue, on)
 }
 
 function find({ sql, queues }: Session, queueName: string, id: string): FoundRow | undefined {

@@ -41,3 +41,12 @@ export const connectNodeSqlite: SqliteConnect = (path) => new DatabaseSync(path)
 export function inTransaction(client: SqliteTransaction): boolean | undefined {
   return client.isTransaction ?? client.inTransaction
 }
+
+/**
+ * Whether both are of one kind of client. Two kinds bring two copies of SQLite, and two copies in one process break each
+ * other's locks on a file: one that closes it lets go of the locks of the other, which the operating system counts by
+ * process.
+ */
+export function isSameKind(one: SqliteTransaction, other: SqliteTransaction): boolean {
+  return (one.isTransaction === undefined) === (other.isTransaction === undefined)
+}

@@ -17,8 +17,8 @@ export const GIVEN_BACK = `status = 0, lane = ${LANE}, attempt = attempt - 1`
 const ANY_AWAITED = 'SELECT 1 FROM apalis_awaited WHERE queue = ? LIMIT 1'
 const FORGET_AWAITED = 'DELETE FROM apalis_awaited WHERE queue = ? AND id = ?'
 const FAILURES = 'SELECT failures FROM apalis_failure WHERE task = ?'
-const KEEP_FAILURES = `INSERT INTO apalis_failure (task, failures) VALUES (?1, ?2)
-  ON CONFLICT (task) DO UPDATE SET failures = ?2`
+const KEEP_FAILURES = `INSERT INTO apalis_failure (task, failures) VALUES (?, ?)
+  ON CONFLICT (task) DO UPDATE SET failures = excluded.failures`
 const COUNT_FAILURES = 'UPDATE apalis_task SET failures = ? WHERE seq = ?'
 
 /** Tells of those among these rows, which have ended or are gone, that somebody waits for. */

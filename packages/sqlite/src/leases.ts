@@ -23,12 +23,12 @@ const PROMOTED_BY_BEAT = 100
 
 const REGISTER = `INSERT INTO apalis_worker
     (queue, incarnation, name, layers, lease_ms, started_at, beat_at, lease_end)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)
-  ON CONFLICT (queue, incarnation) DO UPDATE SET name = ?3, layers = ?4, lease_ms = ?5,
-    started_at = CASE WHEN lease_end IS NULL THEN ?6 ELSE started_at END,
-    beat_at = ?6, lease_end = ?7`
-const RENEW = `UPDATE apalis_worker SET beat_at = ?1, lease_end = ?1 + lease_ms
-  WHERE queue = ?2 AND incarnation = ?3 AND lease_end IS NOT NULL RETURNING id, lease_ms`
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (queue, incarnation) DO UPDATE SET name = excluded.name, layers = excluded.layers,
+    lease_ms = excluded.lease_ms, beat_at = excluded.beat_at, lease_end = excluded.lease_end,
+    started_at = CASE WHEN lease_end IS NULL THEN excluded.started_at ELSE started_at END`
+const RENEW = `UPDATE apalis_worker SET beat_at = ?, lease_end = ? + lease_ms
+  WHERE queue = ? AND incarnation = ? AND lease_end IS NOT NULL RETURNING id, lease_ms`
 const PAUSED = 'SELECT paused FROM apalis_queue WHERE id = ?'
 export const HELD = `SELECT id, epoch FROM apalis_task INDEXED BY apalis_task_running
   WHERE queue = ? AND worker = ? AND status = 1`
@@ -41,21 +41,21 @@ export const ANY_READY = `SELECT 1 FROM apalis_task INDEXED BY apalis_task_ready
  */
 export const HOLDERS = `WITH RECURSIVE holder (worker) AS (
     SELECT min(worker) FROM apalis_task INDEXED BY apalis_task_running
-      WHERE queue = ?1 AND status = 1
+      WHERE queue = ? AND status = 1
     UNION ALL
     SELECT (SELECT min(worker) FROM apalis_task INDEXED BY apalis_task_running
-      WHERE queue = ?1 AND status = 1 AND worker > holder.worker)
+      WHERE queue = ? AND status = 1 AND worker > holder.worker)
     FROM holder WHERE holder.worker IS NOT NULL)
   SELECT holder.worker, w.lease_end FROM holder LEFT JOIN apalis_worker w ON w.id = holder.worker
   WHERE holder.worker IS NOT NULL`
 const END_LEASE = 'UPDATE apalis_worker SET lease_end = NULL WHERE id = ?'
 /** Lapsed workers that hold nothing; the second is for those that were forgotten long ago. */
-const FORGET = `UPDATE apalis_worker SET lease_end = NULL WHERE queue = ?1 AND lease_end <= ?2
+const FORGET = `UPDATE apalis_worker SET lease_end = NULL WHERE queue = ? AND lease_end <= ?
   AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
-    WHERE queue = ?1 AND worker = apalis_worker.id AND status = 1)`
-const ERASE = `DELETE FROM apalis_worker WHERE queue = ?1 AND lease_end IS NULL AND beat_at < ?2
+    WHERE queue = apalis_worker.queue AND worker = apalis_worker.id AND status = 1)`
+const ERASE = `DELETE FROM apalis_worker WHERE queue = ? AND lease_end IS NULL AND beat_at < ?
   AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
-    WHERE queue = ?1 AND worker = apalis_worker.id AND status = 1)`
+    WHERE queue = apalis_worker.queue AND worker = apalis_worker.id AND status = 1)`
 const HELD_ROWS = `SELECT seq, id, rescues, attempt FROM apalis_task INDEXED BY apalis_task_running
   WHERE queue = ? AND worker = ? AND status = 1 ORDER BY seq LIMIT ?`
 /** The lane is that of the rescue that is being counted. */
@@ -76,14 +76,14 @@ export function registerWorker(
 ): void {
   const queue = queues.open(name)
   const lease = Math.ceil(leaseMs)
-  sql.run(REGISTER, queue.id, id, workerName, JSON.stringify(layers), lease, now, now + lease)
+  sql.run(REGISTER, queue.id, id, workerName, JSON.stringify(layers), lease, now, now, now + lease)
 }
 
 /** See `TaskStore.beat`. */
 export function beat(session: Session, { id, queue: name }: WorkerRef): StoreBeat {
   const { sql, queues, now } = session
   const queue = queues.find(name)
-  const [worker, leaseMs] = (queue && sql.row(RENEW, now, queue.id, id)) ?? []
+  const [worker, leaseMs] = (queue && sql.row(RENEW, now, now, queue.id, id)) ?? []
   if (queue === undefined || typeof worker !== 'number') throw new LeaseLostError(id)
   sweepOdd(session, queue)
   const paused = sql.value(PAUSED, queue.id) !== 0
@@ -127,7 +127,7 @@ interface Holder {
 }
 
 function holders({ sql }: Session, queue: QueueRef): readonly Holder[] {
-  return sql.rows(HOLDERS, queue.id).map(([worker, leaseEnd]) => ({
+  return sql.rows(HOLDERS, queue.id, queue.id).map(([worker, leaseEnd]) => ({
     // What somebody wrote there by hand is nobody's name, and is swept like one who is gone.
     worker: worker as number | string,
     leaseEnd: typeof leaseEnd === 'number' ? leaseEnd : undefined,

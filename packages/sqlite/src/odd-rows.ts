@@ -11,7 +11,7 @@ const AT_ONCE = 100
 const NUMBERS = ['attempt', 'attempts', 'epoch', 'rescues', 'releases', 'failures'] as const
 
 /** Killed, and nothing left in it that the next reader stumbles over. */
-const KILL = `UPDATE apalis_task SET status = 4, ${ENDED}, worker = NULL, finished_at = ?1,
+const KILL = `UPDATE apalis_task SET status = 4, ${ENDED}, worker = NULL, finished_at = ?,
   id = CASE typeof(id) WHEN 'text' THEN id ELSE 'unusable ' || seq END, failures = 0, ${NUMBERS.filter(
     (column) => column !== 'failures',
   )
@@ -20,7 +20,7 @@ const KILL = `UPDATE apalis_task SET status = 4, ${ENDED}, worker = NULL, finish
     AND ${column} BETWEEN 0 AND 9007199254740990 THEN ${column} ELSE 0 END`,
     )
     .join(', ')}
-  WHERE seq = ?2 RETURNING id, attempt`
+  WHERE seq = ? RETURNING id, attempt`
 const STATUS = 'SELECT status FROM apalis_task WHERE seq = ?'
 /** The first rows of a lane with numbers that JavaScript has no room for. */
 const TOO_LARGE = `SELECT seq FROM (SELECT * FROM apalis_task INDEXED BY apalis_task_ready
@@ -53,8 +53,8 @@ const RECOUNT = `UPDATE apalis_queue SET pending = c.pending, running = c.runnin
     count(*) FILTER (WHERE status = 1) AS running, count(*) FILTER (WHERE status = 2) AS done,
     count(*) FILTER (WHERE status = 3) AS failed, count(*) FILTER (WHERE status = 4) AS killed,
     count(*) FILTER (WHERE due_at IS NOT NULL) AS future
-    FROM apalis_task WHERE queue = ?1) AS c
-  WHERE id = ?1`
+    FROM apalis_task WHERE queue = ?) AS c
+  WHERE id = ?`
 
 /** Ends a row that waits and cannot be used, saying why in its errors. */
 export function killUnusable(session: Session, queue: QueueRef, seq: number, why: string): void {
@@ -93,7 +93,7 @@ export function sweepOdd(session: Session, queue: QueueRef): void {
   for (const [seq, status, workerType, runAt, shown] of rows) {
     mend(session, queue, { seq: Number(seq), status, owned: workerType !== 'null', runAt, shown })
   }
-  session.sql.run(RECOUNT, queue.id)
+  session.sql.run(RECOUNT, queue.id, queue.id)
   session.effects.recounted(queue)
   session.effects.due(queue)
 }

@@ -4,9 +4,9 @@ import type { Session } from './session.ts'
 
 /** Those that hold their unique key stay. */
 export const PURGEABLE = `SELECT seq FROM apalis_task INDEXED BY apalis_task_finished
-  WHERE queue = ?1 AND status = ?2 AND finished_at <= ?3
-    AND (key_held IS NULL OR key_until <= ?4)
-  ORDER BY finished_at, seq LIMIT ?5`
+  WHERE queue = ? AND status = ? AND finished_at <= ?
+    AND (key_held IS NULL OR key_until <= ?)
+  ORDER BY finished_at, seq LIMIT ?`
 const STATUS = { done: 2, killed: 4 } as const
 
 /** See `TaskStore.purge`. */

@@ -1,4 +1,7 @@
 import type { Counts, ListFilter, QueueState, Row, WorkerRow } from '@apalis/core'
+import type { QueueRef } from './queues.ts'
+import { READY, SUSPECT } from './schema.ts'
+import type { Statements } from './statements.ts'
 import type { Reading, Session } from './session.ts'
 import { codeOf, SELECT_ROWS, type StoredRow, storedRow } from './rows.ts'
 import { isWhole } from './stored-values.ts'
@@ -10,16 +13,16 @@ const COUNTS =
 const BECOME_DUE = `SELECT count(*), min(due_at) FROM apalis_task INDEXED BY apalis_task_future
   WHERE queue = ? AND due_at <= ?`
 /** The longest waiting of each lane and priority, each found by one step along the index. */
-const OLDEST = `WITH RECURSIVE stair (lane, priority) AS (
-    SELECT * FROM (SELECT lane, priority FROM apalis_task INDEXED BY apalis_task_ready
-      WHERE queue = ?1 AND lane = ?2 ORDER BY priority DESC LIMIT 1)
+const OLDEST = `WITH RECURSIVE stair (priority) AS (
+    SELECT * FROM (SELECT priority FROM apalis_task INDEXED BY apalis_task_ready
+      WHERE queue = ? AND lane = ? ORDER BY priority DESC LIMIT 1)
     UNION ALL
-    SELECT lane, (SELECT t.priority FROM apalis_task t INDEXED BY apalis_task_ready
-      WHERE t.queue = ?1 AND t.lane = ?2 AND t.priority < stair.priority
+    SELECT (SELECT t.priority FROM apalis_task t INDEXED BY apalis_task_ready
+      WHERE t.queue = ? AND t.lane = ? AND t.priority < stair.priority
       ORDER BY t.priority DESC LIMIT 1)
     FROM stair WHERE stair.priority IS NOT NULL)
   SELECT min((SELECT t.run_at FROM apalis_task t INDEXED BY apalis_task_ready
-    WHERE t.queue = ?1 AND t.lane = ?2 AND t.priority = stair.priority ORDER BY t.run_at LIMIT 1))
+    WHERE t.queue = ? AND t.lane = ? AND t.priority = stair.priority ORDER BY t.run_at LIMIT 1))
   FROM stair WHERE stair.priority IS NOT NULL`
 const QUEUES = `SELECT name, paused FROM apalis_queue q
   WHERE paused <> 0 OR EXISTS (SELECT 1 FROM apalis_task WHERE queue = q.id) ORDER BY id`
@@ -27,7 +30,7 @@ const WORKERS = `SELECT w.incarnation, q.name, w.name, w.lease_ms, w.layers, w.s
     w.lease_end, (SELECT count(*) FROM apalis_task t INDEXED BY apalis_task_running
       WHERE t.queue = w.queue AND t.worker = w.id AND t.status = 1)
   FROM apalis_worker w JOIN apalis_queue q ON q.id = w.queue
-  WHERE w.lease_end IS NOT NULL AND (?1 IS NULL OR q.name = ?1) ORDER BY w.id`
+  WHERE w.lease_end IS NOT NULL AND (? IS NULL OR q.name = ?) ORDER BY w.id`
 
 /** A row by its id, with whether its end is signalled. */
 export function readRow(
@@ -62,14 +65,17 @@ export function countRows({ sql, queues, now }: Reading, queueName: string): Cou
   const [become, firstDueAt] = sql.row(BECOME_DUE, queue.id, now) ?? []
   const oldest = [
     firstDueAt,
-    sql.value(OLDEST, queue.id, 1),
-    sql.value(OLDEST, queue.id, 2),
+    ...[READY, SUSPECT].map((lane) => oldestRunAt(sql, queue, lane)),
   ].filter((at) => typeof at === 'number')
   return {
     ...counts,
     due: Math.max(0, pending + failed - future + Number(become)),
     ...(oldest.length > 0 && { oldestDueMs: Math.max(0, now - Math.min(...oldest)) }),
   }
+}
+
+function oldestRunAt(sql: Statements, { id }: QueueRef, lane: number): unknown {
+  return sql.value(OLDEST, id, lane, id, lane, id, lane)
 }
 
 /** See `TaskStore.queues`. */
@@ -79,7 +85,7 @@ export function readQueues({ sql }: Reading): readonly QueueState[] {
 
 /** See `TaskStore.workers`. */
 export function readWorkers({ sql, now }: Reading, queueName: string | undefined): WorkerRow[] {
-  return sql.rows(WORKERS, queueName ?? null).map((values) => {
+  return sql.rows(WORKERS, queueName ?? null, queueName ?? null).map((values) => {
     const [id, queue, name, leaseMs, layers, startedAt, lastBeatAt, leaseEnd, held] = values
     return {
       id: String(id),
@@ -99,11 +105,11 @@ export function readWorkers({ sql, now }: Reading, queueName: string | undefined
 const SLICE = 20_000
 const SLICE_END = 'SELECT seq FROM apalis_task WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?'
 const LAST = 'SELECT max(seq) FROM apalis_task'
-const MATCHES = `FROM apalis_task t NOT INDEXED WHERE t.seq > ?1 AND t.seq <= ?2 AND t.queue = ?3
-  AND (?4 IS NULL OR t.status = ?4)`
+const MATCHES = `FROM apalis_task t NOT INDEXED WHERE t.seq > ? AND t.seq <= ? AND t.queue = ?
+  AND (? IS NULL OR t.status = ?)`
 const COUNT_MATCHES = `SELECT count(*) ${MATCHES}`
 const READ_MATCHES = `${SELECT_ROWS} WHERE t.seq IN (SELECT t.seq ${MATCHES}
-  ORDER BY t.seq LIMIT ?5 OFFSET ?6) ORDER BY t.seq`
+  ORDER BY t.seq LIMIT ? OFFSET ?) ORDER BY t.seq`
 
 /** Where a {@link listRows} has come to. */
 export interface Page {
@@ -124,7 +130,8 @@ export function listRows(
   const next = sql.value(SLICE_END, page.after, SLICE)
   const end = next ?? sql.value(LAST)
   if (typeof end !== 'number') return false
-  const matches = [page.after, end, queue.id, status === undefined ? null : codeOf(status)] as const
+  const code = status === undefined ? null : codeOf(status)
+  const matches = [page.after, end, queue.id, code, code] as const
   const found = Number(sql.value(COUNT_MATCHES, ...matches))
   if (found > page.skip) {
     const values = sql.rows(READ_MATCHES, ...matches, limit - page.rows.length, page.skip)

@@ -18,7 +18,9 @@ import { SqliteStore } from './sqlite-store.ts'
 export interface SqliteStorageOptions extends StorageOptions {
   /**
    * Opens the connection that the storage then owns, at an absolute path or `:memory:`. A client other than `node:sqlite`
-   * has to be synchronous and have its methods, as better-sqlite3 has. @default a `DatabaseSync` of `node:sqlite`
+   * has to be synchronous and have its methods, as better-sqlite3 has. Whoever opens the same file in the same process
+   * has to use the same client: two copies of SQLite in one process break each other's locks, and with them the file.
+   * @default a `DatabaseSync` of `node:sqlite`
    */
   readonly connect?: SqliteConnect
   /**
@@ -78,7 +80,8 @@ export class SqliteStorage extends Storage<SqliteTransaction> {
 
   /**
    * Copies everything that is committed by now to another file, while workers and pushes go on. It has its name once it is
-   * whole, in place of a file that was there.
+   * whole, in place of a file that was there. A client other than `node:sqlite`, and `:memory:`, copies in one go: the
+   * process stands still meanwhile.
    */
   backup(path: string): Promise<void> {
     return backUp(this.#database, path)

@@ -1,7 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
 import { type Harness, TestClock } from '@apalis/core/testing'
-import { connectNodeSqlite, type SqliteConnect, type SqliteTransaction } from '../../src/client.ts'
+import {
+  connectNodeSqlite,
+  type SqliteConnect,
+  type SqliteConnection,
+  type SqliteTransaction,
+} from '../../src/client.ts'
 import type { SqliteStore } from '../../src/sqlite-store.ts'
 import { testFolder } from './files.ts'
 import { openStore } from './stores.ts'
@@ -31,7 +36,12 @@ export function fileHarness(
       }
       return { tx, commit: () => end('COMMIT'), rollback: () => end('ROLLBACK') }
     },
-    corrupt: async (queue, id, args) => corrupt(path, queue, id, args),
+    async corrupt(queue, id, args) {
+      // By the same client: two copies of SQLite in one process break each other's locks.
+      const connection = connect(path)
+      writeArgs(connection, queue, id, args)
+      connection.close()
+    },
     producer() {
       const program = fileURLToPath(import.meta.resolve('./producer.ts'))
       return { command: process.execPath, args: ['--conditions=@apalis/source', program, path] }
@@ -76,13 +86,7 @@ function leftOpen(store: SqliteStore): SqliteStore {
   })
 }
 
-function corrupt(path: string, queue: string, id: string, args: string): void {
-  const connection = new DatabaseSync(path)
-  writeArgs(connection, queue, id, args)
-  connection.close()
-}
-
-function writeArgs(connection: DatabaseSync, queue: string, id: string, args: string): void {
+function writeArgs(connection: SqliteConnection, queue: string, id: string, args: string): void {
   connection
     .prepare(
       `UPDATE apalis_task SET args = ?
