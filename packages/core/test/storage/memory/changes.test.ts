@@ -116,11 +116,12 @@ test('retry makes a killed row due now, in its place by that, attempts reset or 
     const worker = await lab.enlist()
     await lab.settle(worker, await lab.claimOne(worker), { type: 'released', dueInMs: 1 })
     lab.pass(1)
-    await lab.settle(worker, await lab.claimOne(worker), { type: 'killed', error: error() })
+    await lab.claimOne(worker)
+    await lab.store.kill(queue, 'a', error())
     lab.pass(5)
     await lab.insert(row('before', { runAt: lab.clock.now() - 1 }), 'after')
     const { finishedAt: _, ...killed } = await lab.read('a')
-    assert.deepEqual([killed.rescues, killed.attempt], [1, 1])
+    assert.deepEqual([killed.rescues, killed.releases, killed.attempt], [1, 1, 1])
     assert.deepEqual(await lab.store.retry(queue, 'a', { resetAttempts }), { changed: true })
     assert.deepEqual(await lab.read('a'), {
       ...killed,

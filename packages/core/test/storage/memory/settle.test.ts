@@ -236,12 +236,24 @@ test('an outcome that the row no longer shows is not repeated', async () => {
   await lab.settle(worker, released, { type: 'released', dueInMs: 5 })
   await lab.store.kill(queue, 'failed', error())
   await lab.store.retry(queue, 'killed', { resetAttempts: true })
+  assert.equal(await lab.settle(worker, killed, kill), 'stale', 'retried, and not claimed yet')
   lab.pass(5)
   await lab.claim(worker)
   assert.equal(await lab.settle(worker, failed, failure), 'stale')
   assert.equal(await lab.settle(worker, failed, kill), 'stale')
   assert.equal(await lab.settle(worker, killed, kill), 'stale')
   assert.equal(await lab.settle(worker, released, { type: 'released', dueInMs: 5 }), 'stale')
+})
+
+test('an outcome of an earlier claim does not count for a later one that was taken away', async () => {
+  const lab = new Lab()
+  const worker = await lab.enlist()
+  await lab.insert('a')
+  const failure = { type: 'failed', error: error(), retryInMs: 0 } as const
+  await lab.settle(worker, await lab.claimOne(worker), failure)
+  const again = await lab.claimOne(worker)
+  await lab.store.take(queue, 'a')
+  assert.equal(await lab.settle(worker, again, failure), 'stale')
 })
 
 test('a settle needs no live lease as long as nobody has swept it', async () => {
