@@ -10,11 +10,15 @@ export interface Cancellation {
   onAbort(callback: (reason: unknown) => void): () => void
 }
 
+type AbortCallback = (reason: unknown) => void
+
 /** The cancellation that a run starts with. */
 export class RunCancellation implements Cancellation {
   aborted = false
   reason: unknown = undefined
-  #callbacks: Set<(reason: unknown) => void> | undefined
+  /** Nearly always there is one, or none: a set of their own is for the rest. */
+  #callback: AbortCallback | undefined
+  #others: Set<AbortCallback> | undefined
   #controller: AbortController | undefined
 
   /** Aborts; only the first call counts. */
@@ -23,9 +27,12 @@ export class RunCancellation implements Cancellation {
     this.aborted = true
     this.reason = reason
     this.#controller?.abort(reason)
-    const callbacks = this.#callbacks
-    this.#callbacks = undefined
-    callbacks?.forEach((callback) => callback(reason))
+    const callback = this.#callback
+    const others = this.#others
+    this.#callback = undefined
+    this.#others = undefined
+    callback?.(reason)
+    others?.forEach((other) => other(reason))
   }
 
   get signal(): AbortSignal {
@@ -41,10 +48,16 @@ export class RunCancellation implements Cancellation {
       callback(this.reason)
       return nothing
     }
-    const callbacks = (this.#callbacks ??= new Set())
-    callbacks.add(callback)
+    if (this.#callback === undefined) {
+      this.#callback = callback
+      return () => {
+        if (this.#callback === callback) this.#callback = undefined
+      }
+    }
+    const others = (this.#others ??= new Set())
+    others.add(callback)
     return () => {
-      callbacks.delete(callback)
+      others.delete(callback)
     }
   }
 }

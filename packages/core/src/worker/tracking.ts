@@ -1,7 +1,7 @@
 import { isPromise } from '../internal/promise.ts'
 import { isInterruptedError } from '../errors/task-errors.ts'
 import { around } from '../service/around.ts'
-import { asRun } from '../service/request.ts'
+import { asRun, type RunRequest } from '../service/request.ts'
 import type { Service, TaskRequest } from '../service/service.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 
@@ -22,33 +22,62 @@ export function tracking<Result>(
     const answer = handler.call(request)
     if (!isPromise(answer)) return answer
     const result = answer instanceof Promise ? answer : Promise.resolve(answer)
-    return new Promise<Result>((resolve, reject) => {
-      let running = true
-      let timer: Timer | undefined
-      const off = cancellation.onAbort((reason) => {
-        const interrupted = isInterruptedError(reason)
-        if (!interrupted) reject(reason)
-        timer = clock.setTimer(() => {
-          if (!running) return
-          observer.leaked()
-          reject(reason)
-        }, graceMs)
-      })
-      const ended = (): void => {
-        running = false
-        off()
-        timer?.cancel()
-      }
-      result.then(
-        (value) => {
-          ended()
-          resolve(value)
-        },
-        (error: unknown) => {
-          ended()
-          reject(error)
-        },
-      )
-    })
+    return new TrackedCall(result, asRun(request), graceMs, clock).outcome
   })
 }
+
+/** A handler's answer that comes later, or the reason why nobody waits for it any more. */
+class TrackedCall<Result> {
+  readonly outcome: Promise<Result>
+  readonly #run: Pick<RunRequest<unknown, unknown, unknown>, 'observer'>
+  readonly #graceMs: number
+  readonly #clock: Clock
+  readonly #off: () => void
+  #running = true
+  #timer: Timer | undefined
+  #resolve: (result: Result) => void = unset
+  #reject: (reason: unknown) => void = unset
+
+  constructor(
+    result: Promise<Result>,
+    run: RunRequest<unknown, unknown, unknown>,
+    graceMs: number,
+    clock: Clock,
+  ) {
+    this.#run = run
+    this.#graceMs = graceMs
+    this.#clock = clock
+    this.outcome = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#off = run.cancellation.onAbort((reason) => this.#abort(reason))
+    result.then(
+      (value) => {
+        this.#end()
+        this.#resolve(value)
+      },
+      (error: unknown) => {
+        this.#end()
+        this.#reject(error)
+      },
+    )
+  }
+
+  #abort(reason: unknown): void {
+    if (!isInterruptedError(reason)) this.#reject(reason)
+    this.#timer = this.#clock.setTimer(() => {
+      if (!this.#running) return
+      this.#run.observer.leaked()
+      this.#reject(reason)
+    }, this.#graceMs)
+  }
+
+  #end(): void {
+    this.#running = false
+    this.#off()
+    this.#timer?.cancel()
+  }
+}
+
+function unset(): void {}
