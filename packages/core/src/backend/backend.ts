@@ -12,6 +12,7 @@ import type { Clock } from '../time/clock.ts'
  * Codec = `codec`, Beat = {@link Beat}, IdType = `TaskId`, Ctx = `Context`, Error = `BackendError`
  * (thrown by any of these; it never ends a worker by itself).
  */
+// oxlint-disable-next-line typescript/no-explicit-any -- a backend that does not say takes every result
 export interface Backend<out Args, in Result = any, out Context = unknown> {
   /** Of the queue, pipe or schedule: events, metrics and errors say it. */
   readonly name: string

@@ -53,7 +53,7 @@ export class Claims<Args, Result> {
     if (settlements.every((settlement) => holderOf(settlement) === holder)) {
       return this.#settleFor(holder, settlements)
     }
-    const answers = new Array<Settled>(settlements.length)
+    const answers: Settled[] = settlements.map(() => 'stale')
     for (const [one, indexes] of Map.groupBy(settlements.keys(), (at) =>
       holderOf(settlements[at]),
     )) {

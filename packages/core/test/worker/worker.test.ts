@@ -14,8 +14,8 @@ import { ListBackend, looseTask } from './custom-backend.ts'
 
 const types = (events: readonly Event[]): string[] => events.map(({ type }) => type)
 
-function recorded(worker: Worker<unknown, unknown>): Event[] {
-  const events: Event[] = []
+function recorded<Args, Result>(worker: Worker<Args, Result>): Event<Args, Result>[] {
+  const events: Event<Args, Result>[] = []
   worker.listen((event) => events.push(event))
   return events
 }
@@ -27,7 +27,7 @@ test('a worker runs what its backend gives and ends with the source', async () =
     ran.push(n)
     return n * 2
   })
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   await worker.run()
   assert.deepEqual(ran, [1, 2, 3])
   assert.deepEqual(
@@ -42,14 +42,12 @@ test('a worker runs what its backend gives and ends with the source', async () =
 })
 
 test('without settle outcomes are events only', async () => {
-  const { name, poll } = new ListBackend([1, 2], { endless: false })
   const list = new ListBackend([1, 2], { endless: false })
-  assert.equal(typeof poll, 'function')
-  const backend: Backend<number> = { name, poll: () => list.poll() }
+  const backend: Backend<number> = { name: 'events', poll: () => list.poll() }
   const worker = new WorkerBuilder('w').backend(backend).build((n) => {
     if (n === 2) throw new Error('two')
   })
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   await worker.run()
   assert.equal(types(events).filter((type) => type === 'success').length, 1)
   const failure = events.find((event) => event.type === 'error')
@@ -61,7 +59,7 @@ test('an empty answer is told once as idle, and again only after work', async ()
     endless: false,
   })
   const worker = new WorkerBuilder('w').backend(backend).build(() => undefined)
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   await worker.run()
   assert.equal(types(events).filter((type) => type === 'idle').length, 2)
 })
@@ -96,7 +94,7 @@ test('a worker takes no more from its source than its layers have room for', asy
 test('stop before run: run returns at once, and nothing was taken', async () => {
   const backend = new ListBackend([1])
   const worker = new WorkerBuilder('w').backend(backend).build(() => undefined)
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   worker.stop()
   worker.stop()
   await worker.run()
@@ -201,7 +199,7 @@ test('a failing poll is supervised: an event, a pause, another try', async () =>
     },
   }
   const worker = new WorkerBuilder('w').backend(backend).build(() => undefined)
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   const running = worker.run()
   await clock.advance(1_000)
   await running
@@ -271,7 +269,7 @@ test('after the deadline the signals abort, and what does not end is released an
       })
     })
   })
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   const running = worker.run({ shutdownTimeout: '25s' })
   await clock.settle()
   worker.stop()
@@ -395,7 +393,7 @@ test('when trust ends without a beat, nothing more is settled, and the worker go
         })
       }),
   )
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   const running = worker.run()
   await clock.settle()
   await clock.advance(24_999)
@@ -454,7 +452,7 @@ test('a listener that throws disturbs nothing and is reported to the others', as
       if (type === 'engage') throw new Error('bad async listener')
     })
     .build(() => undefined)
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   await worker.run()
   await turn()
   const reported = events.flatMap((event) =>
@@ -494,7 +492,7 @@ test('a backend whose heartbeat never ends does not keep a stopped worker', asyn
     }),
   }
   const worker = new WorkerBuilder('w').backend(backend).build((_, { worker: me }) => me.stop())
-  const events = recorded(worker as Worker<unknown, unknown>)
+  const events = recorded(worker)
   const running = worker.run()
   await clock.settle()
   assert.equal(worker.context.state, 'stopping')
