@@ -4,10 +4,15 @@ import type { Database } from './database.ts'
 import { isBusy } from './sqlite-errors.ts'
 import type { Transactions } from './transactions.ts'
 
-/** A log of this size is brought into the file with some insistence, and cut: readers have kept it from being reused. */
-const LARGEST_LOG = 64 * 2 ** 20
-/** How often that is looked at, and tried, in milliseconds. */
-const LOOK_EVERY_MS = 1_000
+/** How the log is kept bounded. */
+export interface LogOptions {
+  /** One of so many bytes is brought into the file with some insistence, and cut: readers have kept it from being reused. */
+  readonly largestLog: number
+  /** How often that is looked at, and tried, in milliseconds. */
+  readonly everyMs: number
+}
+
+const LOG: LogOptions = { largestLog: 64 * 2 ** 20, everyMs: 1_000 }
 /** The file keeps so much free space for rows to come: a quarter, and not less than 4 MiB. */
 const KEPT = { part: 4, pages: 1_024 } as const
 /** So many pages are moved in one transaction. */
@@ -19,12 +24,14 @@ const MOST_STEPS = 16
 export class Maintenance {
   readonly #database: Database
   readonly #transactions: Transactions
+  readonly #log: LogOptions
   #lookAt = 0
   #closed = false
 
-  constructor(database: Database, transactions: Transactions) {
+  constructor(database: Database, transactions: Transactions, log: LogOptions = LOG) {
     this.#database = database
     this.#transactions = transactions
+    this.#log = log
   }
 
   /**
@@ -34,11 +41,11 @@ export class Maintenance {
   boundLog(): void {
     const now = systemClock.monotonic()
     if (now < this.#lookAt || this.#database.file === undefined) return
-    this.#lookAt = now + LOOK_EVERY_MS
+    this.#lookAt = now + this.#log.everyMs
     const { size } = statSync(`${this.#database.path}-wal`, { throwIfNoEntry: false }) ?? {
       size: 0,
     }
-    if (size >= LARGEST_LOG) setImmediate(() => this.#checkpoint('TRUNCATE'))
+    if (size >= this.#log.largestLog) setImmediate(() => this.#checkpoint())
   }
 
   /** Gives free space back to the disk, where there is a lot. Only files that were made for it can. */
@@ -54,13 +61,13 @@ export class Maintenance {
   /** Leaves everything in the file itself, unless others are at work with it. */
   close(): void {
     this.#closed = true
-    this.#checkpoint('TRUNCATE')
+    this.#checkpoint()
   }
 
-  #checkpoint(mode: 'TRUNCATE'): void {
+  #checkpoint(): void {
     if (this.#database.file === undefined || this.#database.problem() !== undefined) return
     try {
-      this.#database.sql.rows(`PRAGMA wal_checkpoint(${mode})`)
+      this.#database.sql.rows('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch (error) {
       // Others are at work with the file: the next one who looks, or who closes it, does it.
       if (!isBusy(error)) throw error

@@ -62,8 +62,13 @@ export function killUnusable(session: Session, queue: QueueRef, seq: number, why
   const status = statusOf(sql.value(STATUS, seq))
   const [id, attempt] = sql.row(KILL, now, seq) ?? []
   if (typeof id !== 'string') return
-  if (status !== undefined) effects.count(queue, status, -1)
-  effects.count(queue, 'killed', 1)
+  if (status === undefined) {
+    // Nobody knows what it was counted as.
+    recount(session, queue)
+  } else {
+    effects.count(queue, status, -1)
+    effects.count(queue, 'killed', 1)
+  }
   keepFailure(session, seq, Number(attempt), {
     name: 'DecodeError',
     code: 'ERR_DECODE',
@@ -93,9 +98,14 @@ export function sweepOdd(session: Session, queue: QueueRef): void {
   for (const [seq, status, workerType, runAt, shown] of rows) {
     mend(session, queue, { seq: Number(seq), status, owned: workerType !== 'null', runAt, shown })
   }
-  session.sql.run(RECOUNT, queue.id, queue.id)
-  session.effects.recounted(queue)
+  recount(session, queue)
   session.effects.due(queue)
+}
+
+/** Counts the rows of a queue, whoever changed them. */
+function recount({ sql, effects }: Session, queue: QueueRef): void {
+  sql.run(RECOUNT, queue.id, queue.id)
+  effects.recounted(queue)
 }
 
 interface OddRow {

@@ -120,6 +120,11 @@ function openError(path: string, error: unknown): unknown {
       return failure(`${path} is a damaged SQLite database`, error)
     case 'SQLITE_READONLY':
       return failure(`${path} cannot be written to`, error)
+    case 'SQLITE_CANTOPEN':
+      return failure(
+        `${path} cannot be opened or made, or not the files that SQLite keeps beside it`,
+        error,
+      )
     case 'SQLITE_BUSY':
     case 'SQLITE_LOCKED': {
       const message = `${path}: another connection holds a lock on it`

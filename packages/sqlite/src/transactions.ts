@@ -23,8 +23,6 @@ interface Done {
   readonly answer: unknown
 }
 
-/** One transaction takes calls for so long; the rest go into the next one, a turn later. */
-const LONGEST_TRANSACTION_MS = 8
 /** The pauses between tries for the lock: at first, and at most. */
 const RETRY_MS = { first: 2, most: 40 } as const
 
@@ -35,6 +33,8 @@ export interface TransactionsDeps {
   readonly now: () => number
   /** How long a call may wait for the lock, in milliseconds. */
   readonly lockTimeoutMs: number
+  /** One transaction takes calls for so long; the rest go into the next one, a turn later. @default 8 */
+  readonly longestMs?: number
   /** Is told of what was committed. */
   readonly committed: (signals: readonly StoreSignal[]) => void
 }
@@ -120,13 +120,13 @@ export class Transactions {
   }
 
   #run(): void {
-    const { database, now, committed } = this.#deps
+    const { database, now, longestMs = 8, committed } = this.#deps
     const started = systemClock.monotonic()
     const shared = this.#calls.length > 1
     const done: Done[] = []
     const signals: StoreSignal[] = []
     const session = database.session(now())
-    while (systemClock.monotonic() - started < LONGEST_TRANSACTION_MS) {
+    do {
       const call = this.#calls.shift()
       if (call === undefined) break
       try {
@@ -145,7 +145,7 @@ export class Transactions {
         this.#fail(done.map(callOf), error)
         return
       }
-    }
+    } while (systemClock.monotonic() - started < longestMs)
     try {
       database.commit()
     } catch (error) {
