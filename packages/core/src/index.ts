@@ -35,6 +35,7 @@ export {
   isDuplicateTaskError,
   isEncodeError,
   isTaskGoneError,
+  isTaskStateError,
   isUnknownOutcomeError,
   TaskGoneError,
   TaskStateError,

@@ -9,7 +9,7 @@ export interface TaskStreamOptions {
 
 /**
  * Makes a {@link TaskStream} of any async iterable of tasks, one at a time; `undefined` says that there is nothing right
- * now. Nothing is taken from the source while the worker has no capacity. When the worker stops, the source's `return()`
+ * now. A task fresh from the `TaskBuilder` is on its first run. Nothing is taken from the source while the worker has no capacity. When the worker stops, the source's `return()`
  * is called.
  */
 export function taskStream<Args, Context>(
@@ -25,14 +25,20 @@ export function taskStream<Args, Context>(
       if (signal.aborted) return []
       // A pull that an earlier call did not wait for is still ours.
       pulling ??= iterator.next()
-      const pulled = await untilAborted(pulling, signal)
+      let pulled: Awaited<typeof pulling> | undefined
+      try {
+        pulled = await untilAborted(pulling, signal)
+      } catch (error) {
+        pulling = undefined
+        throw error
+      }
       if (pulled === undefined) return []
       pulling = undefined
       if (pulled.done === true) {
         ended = true
         return undefined
       }
-      return pulled.value === undefined ? [] : [pulled.value]
+      return pulled.value === undefined ? [] : [begun(pulled.value)]
     },
     async close(unstarted) {
       ended = true
@@ -41,6 +47,16 @@ export function taskStream<Args, Context>(
       void giveBackLast(pulling, release)
       void iterator.return?.()?.then(undefined, () => undefined)
     },
+  }
+}
+
+/** A task that its source has not counted is on its first run. */
+function begun<Args, Context>(task: Task<Args, Context>): Task<Args, Context> {
+  const { args, parts } = task
+  if (parts.attempt.current > 0) return task
+  return {
+    args,
+    parts: { ...parts, status: 'running', attempt: { current: 1, max: parts.attempt.max } },
   }
 }
 

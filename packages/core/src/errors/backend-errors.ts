@@ -145,3 +145,8 @@ export function isDuplicateTaskError(error: unknown): error is DuplicateTaskErro
 export function isTaskGoneError(error: unknown): error is TaskGoneError {
   return hasCode(error, 'ERR_TASK_GONE')
 }
+
+/** Whether `error` is a {@link TaskStateError}. */
+export function isTaskStateError(error: unknown): error is TaskStateError {
+  return hasCode(error, 'ERR_TASK_STATE')
+}

@@ -52,6 +52,8 @@ test('without settle outcomes are events only', async () => {
   assert.equal(types(events).filter((type) => type === 'success').length, 1)
   const failure = events.find((event) => event.type === 'error')
   assert.ok(failure !== undefined && 'outcome' in failure && failure.outcome === 'failed')
+  // Nobody will run it again.
+  assert.equal(failure.retryAt, undefined)
 })
 
 test('an empty answer is told once as idle, and again only after work', async () => {
