@@ -4,6 +4,7 @@ import { isLeaseLostError } from '../../errors/task-errors.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Notes } from './kit.ts'
 import { queue, settlement } from './store-kit.ts'
+import { settling } from './wire.ts'
 
 /** Lease, crash, fencing: 40 to 43, 47, 48, 50. What both sides agree on is in reconciliation.ts. */
 export const leaseCases: readonly CaseDefinition[] = [
@@ -247,6 +248,34 @@ export const leaseCases: readonly CaseDefinition[] = [
       await world.within(40_000, 'it is run', () => notes.args.length === 1)
       await world.advance(60_000)
       assert.equal(notes.args.length, 1)
+    },
+  },
+  {
+    name: 'a process that was blocked for longer than its trust writes nothing more, though its lease still lives',
+    async run(world) {
+      const blocked = await world.process()
+      const { storage, work, wire } = blocked
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const id = await tasks.push('a')
+      const worker = work(tasks, desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      await world.quiet()
+      blocked.freeze()
+      await world.advance(26_500, { step: 26_500 })
+      const settles = wire.count(settling)
+      desk.at(0).finish(undefined)
+      blocked.thaw()
+      await world.within(15_000, 'it runs again', () => desk.runs.length === 2)
+      assert.equal(wire.count(settling), settles)
+      assert.deepEqual(
+        eventsOf(worker, 'lost').map(({ reason }) => reason),
+        ['lease'],
+      )
+      desk.at(1).finish(undefined)
+      await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
+      const { attempt, rescues } = await world.row(queue, id)
+      assert.deepEqual([attempt, rescues], [1, 0])
     },
   },
 ]

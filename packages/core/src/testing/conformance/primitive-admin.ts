@@ -165,6 +165,29 @@ export const adminPrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'retry forgets deaths and releases, and keeps the errors',
+    async run(world) {
+      const store = await world.store()
+      await insert(store, 'a')
+      await claimOne(store, await enlist(store, 'dying'))
+      await world.advance(35_000, { step: 35_000 })
+      await store.rescue(queue, 10, rescuing)
+      const worker = await enlist(store, 'w')
+      await settle(store, worker, await claimOne(store, worker), {
+        type: 'released',
+        dueInMs: 60_000,
+        error: stored('snoozed'),
+      })
+      await store.kill(queue, 'a', stored('e'))
+      const { rescues, releases } = await read(store, 'a')
+      assert.deepEqual([rescues, releases], [1, 1])
+      await store.retry(queue, 'a', { resetAttempts: true })
+      const row = await read(store, 'a')
+      assert.deepEqual([row.rescues, row.releases, row.errors.length], [0, 0, 2])
+      assert.equal((await claimOne(store, worker)).id, 'a')
+    },
+  },
+  {
     name: 'retry takes the unique key again, unless another holds it by now',
     async run(world) {
       const store = await world.store()

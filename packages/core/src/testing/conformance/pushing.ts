@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
-import { isBackendError, isEncodeError, isUnknownOutcomeError } from '../../errors/backend-errors.ts'
+import {
+  isBackendError,
+  isEncodeError,
+  isUnknownOutcomeError,
+} from '../../errors/backend-errors.ts'
 import { hasCode } from '../../internal/apalis-error.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, raise } from './kit.ts'

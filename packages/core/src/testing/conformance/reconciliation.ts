@@ -126,8 +126,10 @@ export const reconciliationCases: readonly CaseDefinition[] = [
       await tasks.push(3)
       await world.until('another runs', () => desk.runs.length === 3)
       await world.until('one is done', async () => (await world.counts(queue)).done === 1)
+      const settles = wire.count(settling)
       beat.letGo()
       await world.quiet()
+      assert.equal(wire.count(settling), settles, 'nothing is given back')
       assert.deepEqual(
         desk.runs.map(({ signal }) => signal.aborted),
         [false, false, false],
@@ -214,6 +216,52 @@ export const reconciliationCases: readonly CaseDefinition[] = [
         eventsOf(worker, 'lost').map(({ reason }) => reason),
         ['cancelled'],
       )
+    },
+  },
+  {
+    name: 'a beat that comes after a settle whose answer is still under way takes nothing either',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const tasks = storage.queue<number>(queue)
+      const desk = new Desk<number>()
+      const worker = work(tasks, desk.handler)
+      await tasks.push(1)
+      await world.until('it runs', () => desk.open === 1)
+      const beat = wire.hold('beat', 'before', 1)
+      await world.within(15_000, 'it beats', () => beat.count === 1)
+      const settle = wire.hold(settling, 'after', 1)
+      desk.at(0).finish(undefined)
+      await world.until('it is done', async () => (await world.counts(queue)).done === 1)
+      beat.letGo()
+      await world.quiet()
+      settle.letGo()
+      await world.until('its success is told', () => eventsOf(worker, 'success').length === 1)
+      assert.deepEqual(eventsOf(worker, 'lost'), [])
+    },
+  },
+  {
+    name: 'a task that was taken and ends before the worker hears of it: told as lost, not as a success',
+    async run(world) {
+      const holder = await world.process()
+      const admin = await world.process()
+      holder.wire.deafen()
+      const desk = new Desk<string>()
+      const tasks = holder.storage.queue<string>(queue)
+      const id = await tasks.push('a')
+      const worker = holder.work(tasks, desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      const others = admin.storage.queue<string>(queue)
+      await others.pause()
+      assert.equal(await others.resumeById(id), true)
+      desk.at(0).finish(undefined)
+      await world.until('it is told', () => eventsOf(worker, 'lost').length === 1)
+      assert.equal(eventsOf(worker, 'lost')[0]?.reason, 'taken')
+      await world.advance(15_000)
+      assert.deepEqual(
+        [eventsOf(worker, 'lost').length, eventsOf(worker, 'success').length],
+        [1, 0],
+      )
+      assert.equal((await world.row(queue, id)).status, 'pending')
     },
   },
 ]

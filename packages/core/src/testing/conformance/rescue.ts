@@ -266,4 +266,29 @@ export const rescueCases: readonly CaseDefinition[] = [
       await world.within(15_000, 'it is rescued', () => notes.args.length === 1)
     },
   },
+  {
+    name: 'beats that somebody asks for in between put no rescue off',
+    async run(world) {
+      const dying = await world.process()
+      const late = await world.process()
+      const store = await world.store()
+      const desk = new Desk<string>()
+      await dying.storage.queue<string>(queue).push('a')
+      dying.work(dying.storage.queue<string>(queue), desk.handler)
+      await world.until('it runs', () => desk.open === 1)
+      const notes = new Notes<string>()
+      late.work(late.storage.queue<string>(queue), notes.handler)
+      await world.quiet()
+      dying.die()
+      late.freeze()
+      await world.advance(60_000, { step: 20_000 })
+      late.thaw()
+      for (let round = 0; round < 12 && notes.args.length === 0; round += 1) {
+        await store.pause(queue, true)
+        await store.pause(queue, false)
+        await world.advance(4_000)
+      }
+      assert.equal(notes.args.length, 1)
+    },
+  },
 ]
