@@ -5,7 +5,7 @@ import { showProgress } from './progress.ts'
 import { problems, table } from './report.ts'
 import { writeManifest } from './run.ts'
 import { Tally } from './tally.ts'
-import { count } from './text.ts'
+import { counted } from './text.ts'
 
 /** Exit codes of a process that a signal ended are 128 and the signal's number. */
 const SIGNALED = { SIGINT: 130, SIGTERM: 143 }
@@ -44,7 +44,7 @@ async function run(options: Options): Promise<number> {
   const display = showProgress({ tally, stream: process.stderr })
   let written: boolean
   try {
-    display.note(`reading ${options.folder} with ${options.workers} workers`)
+    display.note(`reading ${options.folder} with ${counted(options.workers, 'worker')}`)
     written = await writeManifest({ ...options, tally, shutdown })
   } finally {
     display.stop()
@@ -54,8 +54,8 @@ async function run(options: Options): Promise<number> {
   const missing = problems(tally)
   if (missing !== '') process.stdout.write(`${missing}\n`)
   if (!written) {
-    const left = `${count(tally.left)}${tally.foundAll ? '' : ' or more'}`
-    process.stdout.write(`stopped: ${left} files left, no manifest written\n`)
+    const left = `${tally.foundAll ? '' : 'at least '}${counted(tally.left, 'file')} left`
+    process.stdout.write(`stopped: ${left}, no manifest written\n`)
     return code || 1
   }
   process.stdout.write(`wrote ${options.output}\n`)

@@ -62,6 +62,7 @@ export interface Display {
 export interface Output extends NodeJS.WritableStream {
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
 }
 
 /** What a display shows, and where. */
@@ -80,12 +81,16 @@ export function showProgress({ tally, stream, clock = systemClock }: DisplayOpti
     rate.add(clock.monotonic(), tally.done)
     return progressText(tally, rate.perSecond())
   }
-  if (stream.isTTY === true && process.env['TERM'] !== 'dumb')
-    return showBar(tally, stream, clock, measured)
+  if (canShowBar(stream)) return showBar(tally, stream, clock, measured)
   const write = (line: string): void => {
     stream.write(`${line}\n`)
   }
   return { note: write, stop: every(clock, LINE_EVERY_MS, () => write(measured())) }
+}
+
+/** A terminal may be unable to move its cursor, or have no size that anybody knows of. */
+function canShowBar({ isTTY, columns, rows }: Output): boolean {
+  return isTTY === true && process.env['TERM'] !== 'dumb' && columns !== 0 && rows !== 0
 }
 
 function showBar(tally: Tally, stream: Output, clock: Clock, measured: () => string): Display {

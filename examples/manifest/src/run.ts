@@ -14,8 +14,11 @@ import { addWorkers, type WorkersOptions } from './workers.ts'
 
 /** So many files are queued together. */
 const GROUP = 250
-/** So many groups may be queued or done while the first of them is not yet in the manifest: this bounds the memory. */
-const GROUPS_AHEAD = 400
+/**
+ * What bounds the memory, in groups: as many tasks are in the queue, and so far may the manifest be behind, while one large
+ * file keeps those after it waiting for their place.
+ */
+const BOUNDS = { atOnce: 40, ahead: 1_000 }
 
 /** What to do, and whom to tell. */
 export interface RunOptions extends WorkersOptions {
@@ -68,7 +71,7 @@ async function fill(
 ): Promise<boolean> {
   const { tally } = options
   const files = filesOf(options, writer, halted)
-  const groups = inOrder(grouped(files, GROUP), GROUPS_AHEAD, (group) =>
+  const groups = inOrder(grouped(files, GROUP), BOUNDS, (group) =>
     collect(group, { queue, tally, over }),
   )
   for await (const entries of groups) await writer.add(entries)

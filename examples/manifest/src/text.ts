@@ -7,6 +7,11 @@ export function count(value: number): string {
   return WHOLE.format(value)
 }
 
+/** 1 file, 2 files. */
+export function counted(value: number, what: string): string {
+  return `${count(value)} ${what}${value === 1 ? '' : 's'}`
+}
+
 /** A number for each second: 0.5, 12, 1,234. */
 export function rateText(perSecond: number): string {
   return perSecond < 10 ? ONE_DIGIT.format(perSecond) : WHOLE.format(perSecond)

@@ -9,34 +9,76 @@ async function* numbers(count: number): AsyncGenerator<number> {
   for (let number = 0; number < count; number += 1) yield number
 }
 
-test('outcomes come in the order of the items, whatever ends first', async () => {
-  const ends = new Map<number, () => void>()
-  const outcomes = inOrder(numbers(3), 3, async (number) => {
-    await new Promise<void>((resolve) => ends.set(number, resolve))
+/** Work that ends when it is told to. */
+class Work {
+  readonly #ends = new Map<number, () => void>()
+  most = 0
+
+  readonly begin = async (number: number): Promise<string> => {
+    await new Promise<void>((resolve) => {
+      this.#ends.set(number, resolve)
+      this.most = Math.max(this.most, this.#ends.size)
+    })
     return `of ${number}`
-  })
-  const all = allOf(outcomes)
-  while (ends.size < 3) await setImmediate()
-  for (const number of [2, 1, 0]) ends.get(number)?.()
+  }
+
+  /** The numbers worked on, once nothing more begins by itself. */
+  async begun(): Promise<number[]> {
+    await setImmediate()
+    return [...this.#ends.keys()]
+  }
+
+  end(...numbers: number[]): void {
+    for (const number of numbers) {
+      this.#ends.get(number)?.()
+      this.#ends.delete(number)
+    }
+  }
+}
+
+test('outcomes come in the order of the items, whatever ends first', async () => {
+  const work = new Work()
+  const all = allOf(inOrder(numbers(3), { atOnce: 3, ahead: 3 }, work.begin))
+  assert.deepEqual(await work.begun(), [0, 1, 2])
+  work.end(2, 1, 0)
   assert.deepEqual(await all, ['of 0', 'of 1', 'of 2'])
 })
 
-test('begins no more than allowed ahead of what was given out', async () => {
-  let begun = 0
-  let given = 0
-  let most = 0
-  for await (const _ of inOrder(numbers(50), 4, async () => {
-    begun += 1
-    most = Math.max(most, begun - given)
-  })) {
-    given += 1
-  }
-  assert.deepEqual({ begun, given, most }, { begun: 50, given: 50, most: 4 })
+test('works on as many at once as it may, however slow the first is, and gets so far ahead', async () => {
+  const work = new Work()
+  const all = allOf(inOrder(numbers(9), { atOnce: 2, ahead: 5 }, work.begin))
+  assert.deepEqual(await work.begun(), [0, 1])
+  work.end(1)
+  assert.deepEqual(await work.begun(), [0, 2])
+  work.end(2)
+  assert.deepEqual(await work.begun(), [0, 3])
+  work.end(3)
+  assert.deepEqual(await work.begun(), [0, 4])
+  work.end(4)
+  // Four wait for the first.
+  assert.deepEqual(await work.begun(), [0])
+  work.end(0)
+  assert.deepEqual(await work.begun(), [5, 6])
+  work.end(5, 6)
+  assert.deepEqual(await work.begun(), [7, 8])
+  work.end(7, 8)
+  assert.equal((await all).length, 9)
+  assert.equal(work.most, 2)
+})
+
+test('gives out what has ended without waiting for what has not', async () => {
+  const work = new Work()
+  const outcomes = inOrder(numbers(3), { atOnce: 2, ahead: 2 }, work.begin)
+  const first = outcomes.next()
+  await work.begun()
+  work.end(0)
+  assert.deepEqual(await first, { done: false, value: 'of 0' })
+  assert.deepEqual(await work.begun(), [1])
 })
 
 test('a rejection comes in its turn', async () => {
   const got: number[] = []
-  const outcomes = inOrder(numbers(4), 4, async (number) => {
+  const outcomes = inOrder(numbers(4), { atOnce: 4, ahead: 4 }, async (number) => {
     if (number === 2) throw new Error('two')
     return number
   })

@@ -8,6 +8,9 @@ import { TestClock } from '@apalis/core/testing'
 import { progressBar, progressText, Rate, showProgress } from '../src/progress.ts'
 import { Tally } from '../src/tally.ts'
 
+// Wherever the tests run: the terminals here are none.
+process.env['TERM'] = 'xterm'
+
 test('the rate is that of the last ten seconds', () => {
   const rate = new Rate()
   assert.equal(rate.perSecond(), undefined)
@@ -35,6 +38,15 @@ test('the bar is empty at first and full at the end', () => {
   assert.equal(progressBar(tallyOf({}), 4), '░░░░ 0%')
   assert.equal(progressBar(tallyOf({ found: 8, done: 3 }), 4), '█░░░ 37%')
   assert.equal(progressBar(tallyOf({ found: 8, done: 8 }), 4), '████ 100%')
+})
+
+test('a terminal without a size gets lines too', async () => {
+  const clock = new TestClock()
+  const stream = new Screen(true, 0)
+  const display = showProgress({ tally: tallyOf({ found: 1 }), stream, clock })
+  await clock.advance('3s')
+  display.stop()
+  assert.equal(stream.text, '0 of 1+ files, 0/s, 0 retried, 1+ left\n')
 })
 
 test('without a terminal there is a line every three seconds, and notes', async () => {
@@ -82,11 +94,12 @@ function tallyOf(values: Partial<Pick<Tally, 'found' | 'foundAll' | 'done' | 're
 
 class Screen extends Writable {
   readonly isTTY: boolean
-  readonly columns = 80
+  readonly columns: number
   text = ''
 
-  constructor(isTTY: boolean) {
+  constructor(isTTY: boolean, columns = 80) {
     super({ decodeStrings: false })
+    this.columns = columns
     this.isTTY = isTTY
   }
 

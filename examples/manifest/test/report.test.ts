@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { problems, table } from '../src/report.ts'
 import { Tally } from '../src/tally.ts'
-import { byteSize, count, duration } from '../src/text.ts'
+import { byteSize, count, counted, duration } from '../src/text.ts'
 
 test('the table has a row for everything', () => {
   const tally = new Tally()
@@ -57,6 +57,10 @@ test('of very many problems the first are kept, and all are told', () => {
 
 test('numbers are written for people', () => {
   assert.equal(count(1_234_567), '1,234,567')
+  assert.deepEqual(
+    [0, 1, 2].map((value) => counted(value, 'file')),
+    ['0 files', '1 file', '2 files'],
+  )
   assert.deepEqual([0, 999, 1_000, 1_234_000, 999_960_000_000, 5e15].map(byteSize), [
     '0 B',
     '999 B',
