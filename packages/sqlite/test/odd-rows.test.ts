@@ -14,8 +14,8 @@ const claimOptions = { suspects: 1 } as const
 interface Written {
   readonly store: SqliteStore
   readonly clock: TestClock
-  write(sql: string): void
-  row(id: string): Promise<Row>
+  readonly write: (sql: string) => void
+  readonly row: (id: string) => Promise<Row>
 }
 
 /** A store with the rows `before`, `odd` and `after`, and somebody who writes to it by hand. */

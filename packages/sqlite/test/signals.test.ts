@@ -115,7 +115,7 @@ test('signals of single tasks do not pile up', async () => {
     await Promise.all(ids.map((id) => store.remove(queue, id)))
   }
   const kept = connection.prepare('SELECT count(*) AS kept FROM apalis_signal').get()?.['kept']
-  assert.ok(Number(kept) <= 10_256, `${kept}`)
+  assert.ok(Number(kept) <= 10_256, String(kept))
   connection.close()
   await store.close()
 })
