@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { isTaskKilledError, isTimeoutError } from '../../errors/task-errors.ts'
 import { constant } from '../../task/backoff.ts'
 import type { CaseDefinition } from './definition.ts'
-import { Desk, eventsOf, Failing, failures, Notes } from './kit.ts'
+import { Desk, eventsOf, Failing, failures, layerOf, Notes } from './kit.ts'
 import { queue } from './store-kit.ts'
 
 /** Cancellation and timeout: 52 to 57. */
@@ -199,6 +199,33 @@ export const cancelCases: readonly CaseDefinition[] = [
           ['killed', true],
         ],
       )
+    },
+  },
+  {
+    name: 'killed while a layer still holds it: the handler never begins',
+    async run(world) {
+      const { storage, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const open = Promise.withResolvers<void>()
+      let held = 0
+      const holding = layerOf('holding', (inner) => ({
+        async call(request) {
+          held += 1
+          await open.promise
+          return inner.call(request)
+        },
+      }))
+      const notes = new Notes<string>()
+      const id = await tasks.push('a')
+      const worker = work(tasks, notes.handler, { concurrency: 1, layers: [holding] })
+      await world.until('the layer holds it', () => held === 1)
+      await tasks.kill(id)
+      await world.until('it is lost', () => eventsOf(worker, 'lost').length === 1)
+      open.resolve()
+      await tasks.push('b')
+      await world.within(5_000, 'the next ran', () => notes.args.length > 0)
+      assert.deepEqual(notes.args, ['b'])
+      assert.equal((await world.row(queue, id)).status, 'killed')
     },
   },
 ]

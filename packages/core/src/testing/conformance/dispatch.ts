@@ -339,4 +339,64 @@ export const dispatchCases: readonly CaseDefinition[] = [
       assert.equal(new Set(notes.args).size, 2_500)
     },
   },
+  {
+    name: 'within one process whatever makes work wakes its workers at once, also without signals of the storage',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      wire.refuse('listen')
+      const tasks = storage.queue<string>(queue, { backoff: () => 0 })
+      const desk = new Desk<string>()
+      const worker = work(tasks, desk.handler, { concurrency: 1 })
+      await world.until('it is idle', () => eventsOf(worker, 'idle').length === 1)
+      let runs = 0
+      // No time passes in all of this.
+      const runsAfter = async (what: string, change: () => Promise<unknown>): Promise<void> => {
+        await world.quiet()
+        await change()
+        runs += 1
+        await world.until(`it runs after ${what}`, () => desk.runs.length === runs)
+      }
+      const end = async (): Promise<void> => {
+        desk.at(-1).finish(undefined)
+        await world.until('it is idle', () => desk.open === 0)
+      }
+      await runsAfter('a push', () => tasks.push('push'))
+      await end()
+      await runsAfter('a bulk push', () => tasks.pushBulk(['bulk']))
+      await end()
+      const id = await tasks.push('delayed', { delay: '1h' })
+      await runsAfter('a reschedule', () => tasks.reschedule(id, 0))
+      await runsAfter('a failure without backoff', async () => desk.at(-1).fail(new Error('e')))
+      await end()
+      const killed = await tasks.push('killed', { delay: '1h' })
+      await tasks.kill(killed)
+      await runsAfter('a retry', () => tasks.retry(killed))
+      await end()
+      await tasks.pause()
+      await tasks.push('paused')
+      await runsAfter('a resume', () => tasks.resume())
+      await end()
+    },
+  },
+  {
+    name: 'what one worker gives back another of the same process takes at once, also without signals',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      wire.refuse('listen')
+      const tasks = storage.queue<string>(queue)
+      await tasks.pushBulk(['runs', 'waits'])
+      const desk = new Desk<string>()
+      const first = work(tasks, desk.handler, { layers: [new Gate(2, 0).layer] })
+      await world.until('one runs', () => desk.open === 1)
+      const notes = new Notes<string>()
+      const second = work(tasks, notes.handler, { name: 'second' })
+      await world.until('the second is idle', () => eventsOf(second, 'idle').length === 1)
+      await world.quiet()
+      first.context.stop()
+      // No time passes.
+      await world.until('the second took the other', () => notes.args.length === 1)
+      desk.at(0).finish(undefined)
+      await world.until('the first ends', () => first.over)
+    },
+  },
 ]

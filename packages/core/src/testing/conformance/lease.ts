@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { json } from '../../codec/json.ts'
 import { isLeaseLostError } from '../../errors/task-errors.ts'
+import { isUnknownOutcomeError } from '../../errors/backend-errors.ts'
 import type { CaseDefinition } from './definition.ts'
-import { Desk, eventsOf, Notes } from './kit.ts'
+import { Desk, eventsOf, Notes, pending } from './kit.ts'
 import { queue, settlement } from './store-kit.ts'
-import { settling } from './wire.ts'
+import { claiming, settling } from './wire.ts'
 
 /** Lease, crash, fencing: 40 to 43, 47, 48, 50. What both sides agree on is in reconciliation.ts. */
 export const leaseCases: readonly CaseDefinition[] = [
@@ -265,6 +266,8 @@ export const leaseCases: readonly CaseDefinition[] = [
       await world.advance(26_500, { step: 26_500 })
       const settles = wire.count(settling)
       desk.at(0).finish(undefined)
+      // The handler's end is looked at before any timer fires.
+      await world.quiet()
       blocked.thaw()
       await world.within(15_000, 'it runs again', () => desk.runs.length === 2)
       assert.equal(wire.count(settling), settles)
@@ -276,6 +279,39 @@ export const leaseCases: readonly CaseDefinition[] = [
       await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
       const { attempt, rescues } = await world.row(queue, id)
       assert.deepEqual([attempt, rescues], [1, 0])
+    },
+  },
+  {
+    name: 'a call that never ends is given up after a while, told, and made again',
+    async run(world) {
+      const { storage, wire, work } = await world.process({ callTimeout: '5s' })
+      const tasks = storage.queue<string>(queue)
+      const notes = new Notes<string>()
+      const worker = work(tasks, notes.handler)
+      await world.until('it is idle', () => eventsOf(worker, 'idle').length === 1)
+      const claim = wire.hold(claiming, 'before', 1)
+      await tasks.push('a')
+      await world.until('it claims', () => claim.count === 1)
+      await world.within(10_000, 'it ran', () => notes.args.length === 1)
+      assert.ok(worker.events.some((event) => 'operation' in event && event.operation === 'claim'))
+      const settle = wire.hold(settling, 'before', 1)
+      await tasks.push('b')
+      await world.until('it settles', () => settle.count === 1)
+      await world.within(
+        10_000,
+        'both are done',
+        async () => (await world.counts(queue)).done === 2,
+      )
+      const insert = wire.hold('insert', 'before', 1)
+      const push = pending(tasks.push('c'))
+      await world.within(6_000, 'the push is given up', () => push.over)
+      await assert.rejects(push.promise, isUnknownOutcomeError)
+      insert.letGo()
+      claim.letGo()
+      settle.letGo()
+      await world.advance(15_000)
+      assert.deepEqual(notes.args.slice(0, 2), ['a', 'b'])
+      assert.ok((await world.rows(queue)).every(({ status }) => status === 'done'))
     },
   },
 ]

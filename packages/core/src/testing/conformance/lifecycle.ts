@@ -397,4 +397,31 @@ export const lifecycleCases: readonly CaseDefinition[] = [
       )
     },
   },
+  {
+    number: 84,
+    name: 'a stop while the storage is away ends with its deadline, and tells what could not be written',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      await tasks.pushBulk(['ends', 'ignores'])
+      const worker = work(tasks, desk.handler, { shutdownTimeout: '5s' })
+      await world.until('both run', () => desk.open === 2)
+      wire.refuse(['settle', 'exchange', 'beat', 'leave', 'claim'])
+      worker.context.stop()
+      desk.at(0).finish(undefined)
+      await world.within(12_000, 'the worker ends', () => worker.over)
+      const dropped = eventsOf(worker, 'dropped')
+      assert.equal(
+        dropped.reduce((sum, { count }) => sum + count, 0),
+        2,
+      )
+      assert.deepEqual(eventsOf(worker, 'success'), [])
+      // Nobody lost them: they are rescued once the lease is over.
+      const other = await world.process()
+      const notes = new Notes<string>()
+      other.work(other.storage.queue<string>(queue), notes.handler)
+      await world.within(60_000, 'another runs them', () => notes.args.length === 2)
+    },
+  },
 ]

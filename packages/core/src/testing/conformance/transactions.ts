@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isDuplicateTaskError } from '../../errors/backend-errors.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Notes } from './kit.ts'
 import { ids, queue } from './store-kit.ts'
@@ -89,6 +90,24 @@ export const transactionCases: readonly CaseDefinition[] = [
       await commit()
       assert.equal(await blocked, holder)
       assert.equal((await world.rows(queue)).length, 4)
+    },
+  },
+  {
+    number: 8,
+    name: "onDuplicate 'throw' inside the caller's transaction: refused with the holder's id, and the transaction goes on",
+    needs: ['transactions'],
+    async run(world) {
+      const { storage } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const holder = await tasks.push('holder', { unique: 'k' })
+      const { tx, commit } = await world.begin()
+      await assert.rejects(
+        tasks.within(tx).push('second', { unique: 'k', onDuplicate: 'throw' }),
+        (error) => isDuplicateTaskError(error) && error.existing === holder,
+      )
+      const id = await tasks.within(tx).push('third', { onDuplicate: 'throw' })
+      await commit()
+      assert.deepEqual(ids(await world.rows(queue)), [holder, id])
     },
   },
 ]
