@@ -73,7 +73,6 @@ export class FinishedRows {
         forgotten += 1
       }
     }
-    this.#trim(now)
     return forgotten
   }
 

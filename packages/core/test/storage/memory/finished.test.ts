@@ -102,6 +102,20 @@ test('a finished row is kept while it holds a key with a time of its own', async
   assert.deepEqual(await lab.stored(), ['d'])
 })
 
+test('the one whose key is free first is forgotten first', async () => {
+  const lab = new Lab({ keepFinished: 0 })
+  const worker = await lab.enlist()
+  await lab.insert(
+    row('long', { uniqueKey: 'l', uniqueForMs: 2_000 }),
+    row('short', { uniqueKey: 's', uniqueForMs: 1_000 }),
+    'a',
+  )
+  await lab.finish(worker, 2)
+  lab.pass(1_000)
+  await lab.finish(worker, 1)
+  assert.deepEqual(await lab.stored(), ['long'])
+})
+
 test('purge forgets those of one status that ended long enough ago, oldest first, at most `limit`', async () => {
   const lab = new Lab()
   const worker = await lab.enlist()

@@ -68,3 +68,27 @@ test('what passes through a queue that is never empty is not kept', async () => 
   }
   assert.ok(used() - before < 8 * LARGE)
 })
+
+test('neither the names of queues nor of workers are kept when they hold nothing', async () => {
+  const lab = new Lab()
+  const worker = await lab.enlist()
+  await lab.insert('a')
+  const before = used()
+  for (let index = 0; index < COUNT; index += 1) {
+    const name = `${index} ${large()}`
+    await lab.store.insert(name, [row('a')])
+    await lab.store.remove(name, 'a')
+    await lab.store.get(name, ['a'])
+    await lab.claim(await lab.enlist(`dead ${name}`))
+    lab.pass(leaseMs)
+    await lab.store.beat(worker)
+    await lab.store.rescue(queue, 1, { ...rescuing, maxRescues: COUNT + 1 })
+  }
+  for (let index = 0; index < COUNT; index += 1) {
+    const leaving = await lab.enlist(`${index} leaving ${large()}`)
+    await lab.claim(leaving)
+    await lab.store.leave(leaving)
+  }
+  assert.deepEqual(await lab.stored(), ['a'])
+  assert.ok(used() - before < 4 * LARGE)
+})

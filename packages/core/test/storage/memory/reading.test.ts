@@ -56,6 +56,14 @@ test('the oldest that is due may be a suspect, or of a small priority', async ()
   assert.equal(await oldest(), undefined)
 })
 
+test('what is due has waited for no time when somebody sets the clock back', async () => {
+  const lab = new Lab()
+  await lab.insert('a')
+  lab.pass(-1_000)
+  const { due, oldestDueMs } = await lab.store.count(queue)
+  assert.deepEqual([due, oldestDueMs], [1, 0])
+})
+
 test('list pages in order of insertion, by status when asked', async () => {
   const lab = new Lab()
   const worker = await lab.enlist()
