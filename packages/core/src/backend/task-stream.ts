@@ -1,3 +1,4 @@
+import { untilAborted } from '../internal/until-aborted.ts'
 import type { Parts, Task } from '../task/task.ts'
 import type { TaskStream } from './backend.ts'
 
@@ -70,16 +71,4 @@ async function giveBackLast(
   } catch {
     // The worker is gone: nobody is left to be told of a source that fails now.
   }
-}
-
-/** What `promise` settles with; undefined when `signal` aborts first. */
-function untilAborted<Value>(
-  promise: Promise<Value>,
-  signal: AbortSignal,
-): Promise<Value | undefined> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => resolve(undefined)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

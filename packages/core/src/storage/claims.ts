@@ -7,7 +7,7 @@ import type { ClaimsDeps } from './claims-deps.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Incarnation, whyStale } from './incarnation.ts'
 import { QueueStream } from './queue-stream.ts'
-import type { StoreOutcome, StoreSettled, StoreSettlement, WorkerRef } from './task-store.ts'
+import type { StoreOutcome, StoreSettled, StoreSettlement } from './task-store.ts'
 
 /** The part of a queue that serves workers: it hands out claims, keeps their leases, and settles them. */
 export class Claims<Args, Result> {
@@ -82,9 +82,10 @@ export class Claims<Args, Result> {
     holder: string,
     settlements: readonly Settlement<Result>[],
   ): Promise<readonly Settled[]> {
-    const { queue } = this.#deps
+    const { queue, store } = this.#deps
     const incarnation = this.#incarnations.get(holder)
-    const ref: WorkerRef = incarnation?.ref ?? { id: holder, queue }
+    const write: Write = (rows) =>
+      incarnation?.trips.settle(rows) ?? store.settle({ id: holder, queue }, rows)
     const refused: (EncodeError | undefined)[] = []
     const rows = settlements.map(({ task, outcome }, index) => {
       const { taskId, context } = task.parts
@@ -99,41 +100,10 @@ export class Claims<Args, Result> {
         outcome: encoded instanceof EncodeError ? killed(encoded) : encoded,
       }
     })
-    const stored = await this.#store(ref, rows)
+    const stored = await storeAll(write, rows)
     for (const { id, epoch } of rows) incarnation?.ended(incarnation.ledger.remove(id, epoch))
     if (rows.some(({ outcome }) => outcome.type === 'released')) this.#deps.channel.wake()
     return this.#answers(rows, stored, refused)
-  }
-
-  /** Settles rows together; what is at fault when that fails for good is found by halving. */
-  async #store(
-    ref: WorkerRef,
-    rows: readonly StoreSettlement[],
-  ): Promise<readonly (StoreSettled | EncodeError)[]> {
-    try {
-      return await this.#deps.store.settle(ref, rows)
-    } catch (error) {
-      if (!isBackendError(error) || error.transient) throw error
-      const [only] = rows
-      if (only === undefined) return []
-      if (rows.length === 1) return [await this.#storeKilled(ref, only, error)]
-      const middle = Math.ceil(rows.length / 2)
-      const left = await this.#store(ref, rows.slice(0, middle))
-      const right = await this.#store(ref, rows.slice(middle))
-      return [...left, ...right]
-    }
-  }
-
-  async #storeKilled(
-    ref: WorkerRef,
-    row: StoreSettlement,
-    cause: Error,
-  ): Promise<StoreSettled | EncodeError> {
-    const error = new EncodeError(`cannot store how task ${row.id} ended: ${cause.message}`, {
-      cause,
-    })
-    const [settled] = await this.#deps.store.settle(ref, [{ ...row, outcome: killed(error) }])
-    return settled === 'stale' ? 'stale' : error
   }
 
   async #answers(
@@ -180,6 +150,39 @@ export class Claims<Args, Result> {
         }
     }
   }
+}
+
+type Write = (rows: readonly StoreSettlement[]) => Promise<readonly StoreSettled[]>
+
+/** Settles rows together; what is at fault when that fails for good is found by halving. */
+async function storeAll(
+  write: Write,
+  rows: readonly StoreSettlement[],
+): Promise<readonly (StoreSettled | EncodeError)[]> {
+  try {
+    return await write(rows)
+  } catch (error) {
+    if (!isBackendError(error) || error.transient) throw error
+    const [only] = rows
+    if (only === undefined) return []
+    if (rows.length === 1) return [await storeKilled(write, only, error)]
+    const middle = Math.ceil(rows.length / 2)
+    const left = await storeAll(write, rows.slice(0, middle))
+    const right = await storeAll(write, rows.slice(middle))
+    return [...left, ...right]
+  }
+}
+
+async function storeKilled(
+  write: Write,
+  row: StoreSettlement,
+  cause: Error,
+): Promise<StoreSettled | EncodeError> {
+  const error = new EncodeError(`cannot store how task ${row.id} ended: ${cause.message}`, {
+    cause,
+  })
+  const [settled] = await write([{ ...row, outcome: killed(error) }])
+  return settled === 'stale' ? 'stale' : error
 }
 
 function killed(error: unknown): StoreOutcome {

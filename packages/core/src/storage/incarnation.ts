@@ -5,6 +5,7 @@ import type { WorkerContext } from '../service/worker-context.ts'
 import type { TaskId } from '../task/task-id.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
 import { Ledger, type LedgerEntry } from './ledger.ts'
+import { RoundTrips } from './round-trips.ts'
 import { type ProcessScope, thisProcess } from './process-scope.ts'
 import {
   type Claim,
@@ -23,6 +24,7 @@ export class Incarnation {
   readonly worker: WorkerContext
   readonly ref: StoreWorker
   readonly ledger: Ledger = new Ledger()
+  readonly trips: RoundTrips
   readonly #deps: ClaimsDeps<unknown, unknown>
   readonly #scope: ProcessScope
   #registering: Promise<void> | undefined
@@ -48,6 +50,7 @@ export class Incarnation {
       leaseMs: deps.leaseMs,
       layers: worker.layers.map((layer) => layer.name),
     }
+    this.trips = new RoundTrips(deps.store, this.ref)
   }
 
   /** Settles once the storage knows the incarnation; a failed registration is tried again by the next call. */
@@ -75,7 +78,7 @@ export class Incarnation {
     const suspects = this.#scope.take(permit) ? 1 : 0
     const call = this.ledger.callBegins()
     try {
-      const claimed = await this.#deps.store.claim(this.ref, limit, { suspects })
+      const claimed = await this.trips.claim(limit, { suspects })
       const suspect = suspects === 1 ? claimed.rows.find(isSuspect) : undefined
       this.deniedSuspects = claimed.rows.length < limit && (suspects === 0 || suspect !== undefined)
       for (const row of claimed.rows) {

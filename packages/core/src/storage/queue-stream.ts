@@ -1,4 +1,5 @@
 import type { TaskStream, Undecodable } from '../backend/backend.ts'
+import { untilAborted } from '../internal/until-aborted.ts'
 import type { Parts, QueueContext, Task } from '../task/task.ts'
 import type { Timer } from '../time/clock.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
@@ -41,7 +42,7 @@ export class QueueStream<Args, Result> implements TaskStream<Args, QueueContext>
       this.#emptyAt = undefined
       return []
     }
-    await this.#incarnation.certain()
+    await untilAborted(this.#incarnation.certain(), signal)
     if (signal.aborted) return []
     const version = channel.version
     const { rows, dueIn } = await this.#incarnation.claim(limit)

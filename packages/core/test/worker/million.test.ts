@@ -34,7 +34,6 @@ test('a million synchronous tasks leave the event loop its turns, and nothing be
   let done = 0
   let fired = 0
   let deepest = 0
-  let shallowest = Number.POSITIVE_INFINITY
 
   async function work(count: number): Promise<void> {
     const worker = new WorkerBuilder('million')
@@ -46,7 +45,6 @@ test('a million synchronous tasks leave the event loop its turns, and nothing be
         if (done % 50_000 === 0) {
           const depth = (new Error().stack ?? '').split('\n').length
           deepest = Math.max(deepest, depth)
-          shallowest = Math.min(shallowest, depth)
         }
         if (done === count) me.stop()
       })
@@ -79,7 +77,7 @@ test('a million synchronous tasks leave the event loop its turns, and nothing be
     'each exactly once',
   )
   assert.ok(fired >= 10, `the timer fired ${fired} times`)
-  assert.equal(deepest, shallowest, 'the stack does not grow')
+  assert.ok(deepest < 40, `the stack does not grow: ${deepest} frames`)
 
   await queue.vacuum()
   const grown = (await heapUsed()) - heapBefore
