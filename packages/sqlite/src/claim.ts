@@ -24,8 +24,9 @@ export const PROMOTE = `UPDATE apalis_task SET lane = ${LANE}, due_at = NULL
 /** The rows to claim, in order: a walk along the index from its first entry for the lane. */
 export const NEXT_ROWS = `SELECT ${WAITING_COLUMNS} FROM apalis_task INDEXED BY apalis_task_ready
   WHERE queue = ? AND lane = ? ORDER BY priority DESC, run_at, seq LIMIT ?`
-const CLAIM =
-  'status = 1, lane = NULL, epoch = epoch + 1, attempt = attempt + 1, worker = ?, locked_at = ?'
+/** A due_at is there only if somebody wrote it by hand; left there, it would let the row be claimed twice. */
+const CLAIM = `status = 1, lane = NULL, due_at = NULL, epoch = epoch + 1, attempt = attempt + 1,
+  worker = ?, locked_at = ?`
 const CLAIM_ONE = `UPDATE apalis_task SET ${CLAIM} WHERE seq = ?`
 /** By number: which rows were found by the walk, in its order, is known. */
 export const CLAIM_MANY = `UPDATE apalis_task SET ${CLAIM}

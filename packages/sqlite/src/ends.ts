@@ -4,9 +4,11 @@ import { READY, SUSPECT } from './schema.ts'
 import type { Session } from './session.ts'
 import { addFailure, parseFailures } from './stored-values.ts'
 
-/** What of a row changes with its end, whatever that is. A key without a time of its own is free again. */
-export const ENDED = `lane = NULL, due_at = NULL,
-  key_held = CASE WHEN key_until IS NULL THEN NULL ELSE key_held END`
+/** At the end of a row its key is free again, unless that has a time of its own. */
+export const FREED = 'key_held = CASE WHEN key_until IS NULL THEN NULL ELSE key_held END'
+
+/** What changes of a row that ends while it waits. */
+export const ENDED = `lane = NULL, due_at = NULL, ${FREED}`
 
 /** The lane of a row that is due. */
 export const LANE = `CASE WHEN rescues >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END`

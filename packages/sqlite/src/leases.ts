@@ -9,7 +9,7 @@ import {
   type WorkerRef,
 } from '@apalis/core'
 import { promote } from './claim.ts'
-import { ENDED, GIVEN_BACK, keepFailure, tellAwaited } from './ends.ts'
+import { FREED, GIVEN_BACK, keepFailure, tellAwaited } from './ends.ts'
 import { sweepOdd } from './odd-rows.ts'
 import type { QueueRef } from './queues.ts'
 import { SELECT_ROWS, storedRow } from './rows.ts'
@@ -62,7 +62,7 @@ const HELD_ROWS = `SELECT seq, id, rescues, attempt FROM apalis_task INDEXED BY 
 const RESCUE = `UPDATE apalis_task SET rescues = rescues + 1, status = 0, attempt = attempt - 1,
   lane = CASE WHEN rescues + 1 >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END, worker = NULL WHERE seq = ?`
 const POISON = `UPDATE apalis_task SET rescues = rescues + 1, status = 4, attempt = attempt - 1,
-  finished_at = ?, worker = NULL, ${ENDED} WHERE seq = ?`
+  finished_at = ?, worker = NULL, ${FREED} WHERE seq = ?`
 const FIND_WORKER = `SELECT id FROM apalis_worker
   WHERE queue = ? AND incarnation = ? AND lease_end IS NOT NULL`
 const GIVE_BACK = `UPDATE apalis_task SET ${GIVEN_BACK}, worker = NULL

@@ -1,5 +1,5 @@
 import type { StoreOutcome, StoreSettled, StoreSettlement, WorkerRef } from '@apalis/core'
-import { ENDED, GIVEN_BACK, keepFailure, LANE, tellAwaited } from './ends.ts'
+import { FREED, GIVEN_BACK, keepFailure, LANE, tellAwaited } from './ends.ts'
 import type { Counted } from './effects.ts'
 import type { QueueRef } from './queues.ts'
 import { codeOf } from './rows.ts'
@@ -10,8 +10,8 @@ const WORKER = 'SELECT id FROM apalis_worker WHERE queue = ? AND incarnation = ?
 /** The fence: nothing is written unless the claim is the one that the row was last given out under. */
 const FENCE = 'WHERE queue = ? AND id = ? AND epoch = ? AND status = 1 AND worker = ?'
 export const SETTLE_DONE = `UPDATE apalis_task
-  SET status = 2, finished_at = ?, releases = 0, result = ?, ${ENDED} ${FENCE}`
-const SETTLE_KILLED = `UPDATE apalis_task SET status = 4, finished_at = ?, releases = 0, ${ENDED}
+  SET status = 2, finished_at = ?, releases = 0, result = ?, ${FREED} ${FENCE}`
+const SETTLE_KILLED = `UPDATE apalis_task SET status = 4, finished_at = ?, releases = 0, ${FREED}
   ${FENCE} RETURNING seq, attempt`
 const SETTLE_FAILED = `UPDATE apalis_task SET status = 3, run_at = ?, lane = CASE ? WHEN 1 THEN ${LANE} END,
   due_at = ?, releases = 0 ${FENCE} RETURNING seq, attempt`

@@ -1,11 +1,17 @@
+import { type FSWatcher, watch } from 'node:fs'
 import { BackendError, type StoreSignal, systemClock, type Timer } from '@apalis/core'
 import type { Database } from './database.ts'
 import { isBusy } from './sqlite-errors.ts'
 
-/** How often it is looked whether another connection has committed anything, in milliseconds. */
-const LOOK_EVERY_MS = 20
-/** And how often while the commit of a caller's transaction is expected, and for how long. */
-const SOON = { everyMs: 2, forMs: 1_000 } as const
+/** How often it is looked whether another connection has committed anything, in milliseconds: */
+const LOOK_EVERY_MS = {
+  /** As a net, while the operating system tells of every change. */
+  told: 1_000,
+  /** Where it cannot. */
+  untold: 20,
+} as const
+/** After a change it is looked at once, and under a storm of them so often. */
+const STORM_MS = 5
 
 const VERSION = 'PRAGMA data_version'
 const QUEUES = 'SELECT name, paused, switches, signs FROM apalis_queue'
@@ -27,8 +33,8 @@ interface KnownQueue {
 
 /**
  * What is told to those who listen: what this connection commits, at once; and what other connections commit, found by
- * looking at the number that SQLite changes with it. Looking costs a few microseconds and writes nothing; while nobody
- * listens nobody looks.
+ * looking at the number that SQLite changes with it. When to look the operating system tells, since every commit writes to
+ * the log. Looking costs a few microseconds and writes nothing; while nobody listens nobody looks.
  */
 export class Signals {
   readonly #database: Database
@@ -37,7 +43,10 @@ export class Signals {
   #version: unknown
   #lastSignal = 0
   #timer: Timer | undefined
-  #soonUntil = 0
+  #watcher: FSWatcher | undefined
+  /** A look is coming for a reason. */
+  #hurried = false
+  #lookedAt = 0
 
   constructor(database: Database) {
     this.#database = database
@@ -71,12 +80,6 @@ export class Signals {
     }
   }
 
-  /** A transaction of the caller's is likely to be committed soon. */
-  expectCommit(): void {
-    this.#soonUntil = systemClock.monotonic() + SOON.forMs
-    if (this.#timer !== undefined) this.#look()
-  }
-
   /** Nobody is told anything any more. */
   close(): void {
     this.#listeners.clear()
@@ -84,6 +87,7 @@ export class Signals {
   }
 
   #start(): void {
+    this.#watch()
     this.#version = this.#database.sql.value(VERSION)
     this.#queues = this.#readQueues()
     this.#lastSignal = Number(this.#database.sql.value(LAST_SIGNAL) ?? 0)
@@ -91,20 +95,51 @@ export class Signals {
   }
 
   #stop(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
     this.#timer?.cancel()
     this.#timer = undefined
   }
 
+  #watch(): void {
+    const { file, path } = this.#database
+    if (file === undefined) return
+    try {
+      this.#watcher = watch(`${path}-wal`, { persistent: false }, () => this.#hurry())
+      this.#watcher.on('error', () => this.#unwatch())
+    } catch {
+      // No such thing here, or no more of them: then it is looked more often.
+      this.#unwatch()
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
+    this.#arm()
+  }
+
+  #hurry(): void {
+    if (this.#hurried || this.#timer === undefined) return
+    this.#hurried = true
+    this.#set(Math.max(0, this.#lookedAt + STORM_MS - systemClock.monotonic()))
+  }
+
   #arm(): void {
+    // What is in memory no other connection can change.
+    if (this.#database.file === undefined) return
+    this.#set(this.#watcher === undefined ? LOOK_EVERY_MS.untold : LOOK_EVERY_MS.told)
+  }
+
+  /** In real time, whatever the storage's clock is: other connections live in that. It keeps no process alive. */
+  #set(ms: number): void {
     this.#timer?.cancel()
-    const soon = systemClock.monotonic() < this.#soonUntil
-    // Real time, whatever the storage's clock is: other connections live in that. It keeps no process alive.
-    this.#timer = systemClock.setTimer(() => this.#look(), soon ? SOON.everyMs : LOOK_EVERY_MS, {
-      background: true,
-    })
+    this.#timer = systemClock.setTimer(() => this.#look(), ms, { background: true })
   }
 
   #look(): void {
+    this.#hurried = false
+    this.#lookedAt = systemClock.monotonic()
     try {
       const problem = this.#database.problem()
       if (problem !== undefined) {

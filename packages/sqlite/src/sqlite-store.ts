@@ -258,9 +258,7 @@ export class SqliteStore implements TaskStore<SqliteTransaction> {
     if (within === undefined) return this.#transactions.write(operation, work)
     return new Promise((resolve) => {
       const call = { operation, now: this.#clock.now() }
-      const answer = withinTransaction(this.#database, within, call, work)
-      this.#signals.expectCommit()
-      resolve(answer)
+      resolve(withinTransaction(this.#database, within, call, work))
     })
   }
 
