@@ -62,7 +62,11 @@ class ConcurrencyService<Req extends TaskRequest, Res> implements Service<Req, R
   }
 
   call(request: Req): Res | Promise<Res> {
-    this.#clock ??= asRun(request).clock
+    if (this.#clock === undefined) {
+      this.#clock = asRun(request).clock
+      // Time counts from the first call on: what ends in a burst later is not all there ever was.
+      this.#rate.expected(0, this.#clock.monotonic(), true)
+    }
     if (this.#permits.take(this.#user)) return this.#run(request)
     return this.#permits
       .taking(this.#user, asRun(request).cancellation)

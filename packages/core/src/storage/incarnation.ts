@@ -84,8 +84,13 @@ export class Incarnation {
       for (const row of claimed.rows) {
         this.ledger.add(row.id, row.epoch, row === suspect ? permit : undefined)
       }
-      if (suspect === undefined) this.#scope.give(permit)
-      return claimed
+      if (suspect === undefined) {
+        this.#scope.give(permit)
+        return claimed
+      }
+      // It gets the slot that is free now; others may wait for one.
+      const others = claimed.rows.filter((row) => row !== suspect)
+      return { ...claimed, rows: [suspect, ...others] }
     } catch (error) {
       if (isLeaseLostError(error) || (isBackendError(error) && error.applied === 'no')) {
         this.#scope.give(permit)

@@ -13,6 +13,7 @@ import type { Execution } from './execution.ts'
 import { Flight } from './flight.ts'
 import { Lease } from './lease.ts'
 import type { WorkerPlan } from './plan.ts'
+import { RoundTrip } from './round-trip.ts'
 import { Settler, type Unsettled } from './settler.ts'
 import { composeStack, type Stack } from './stack.ts'
 import { SupervisedCalls } from './supervise.ts'
@@ -39,6 +40,7 @@ export class Run {
   readonly #changes = new Changes()
   readonly #buffer = new Buffer()
   readonly #timers = new Set<Timer>()
+  readonly #roundTrip = new RoundTrip()
   /** Holds back claims while whoever reads the event stream does not keep up. */
   readonly #held: () => boolean
   #lease: Lease | undefined
@@ -183,14 +185,18 @@ export class Run {
         continue
       }
       this.#startBuffered(lease)
-      const room = Math.min(this.#capacity(), this.#plan.claimBatch)
-      if (this.#buffer.size > 0 || room <= 0) {
+      if (this.#buffer.size > 0 || this.#capacity() <= 0) {
         await this.#waitForCapacity()
         continue
       }
       try {
         stream ??= this.#backend.poll(this.#context)
-        const batch = await stream.next(room, over)
+        // What will have ended by the time the answer is here makes room as well.
+        const room = this.#stack.capacity(this.#roundTrip.aheadMs)
+        const begun = this.#clock.monotonic()
+        const batch = await stream.next(Math.min(room, this.#plan.claimBatch), over)
+        // An empty answer may have waited for work: it says nothing about the way there and back.
+        if ((batch?.length ?? 0) > 0) this.#roundTrip.measure(this.#clock.monotonic() - begun)
         this.#claims.succeeded()
         if (batch === undefined) this.#context.stop()
         else this.#take(batch)

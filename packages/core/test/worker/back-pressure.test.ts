@@ -4,7 +4,7 @@ import { concurrency } from '../../src/layers/concurrency.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { Storage } from '../../src/storage/storage.ts'
 import type { TaskStore, WorkerRef } from '../../src/storage/task-store.ts'
-import { turn } from '../../src/time/clock.ts'
+import { sleep, systemClock, turn } from '../../src/time/clock.ts'
 import { WorkerBuilder } from '../../src/worker/worker-builder.ts'
 
 /** A store that tells every claim it hands out. */
@@ -38,7 +38,7 @@ test('a worker with concurrency(3) and slow handlers never holds more than 3 cla
     .backend(queue)
     .layer(concurrency(3))
     .build(async (index, { id, worker: me }) => {
-      for (let turns = index % 4; turns >= 0; turns -= 1) await turn()
+      await sleep(systemClock, 2 + (index % 4))
       held.delete(id)
       ended += 1
       if (ended === 1_000) me.stop()
