@@ -20,10 +20,13 @@ export const NEXT_DUE = `SELECT due_at FROM apalis_task INDEXED BY apalis_task_f
 /** Brings rows that have become due to where they can be claimed, those due longest first. */
 export const PROMOTE = `UPDATE apalis_task SET lane = ${LANE}, due_at = NULL
   WHERE seq IN (SELECT seq FROM apalis_task INDEXED BY apalis_task_future
-    WHERE queue = ? AND due_at <= ? ORDER BY due_at LIMIT ?)`
-/** The rows to claim, in order: a walk along the index from its first entry for the lane. */
+    WHERE queue = ? AND due_at <= ? ORDER BY due_at LIMIT ? + 0)`
+/**
+ * The rows to claim, in order: a walk along the index from its first entry for the lane. The sum keeps SQLite from planning
+ * anew for each value that is bound as a limit, which takes longer than the walk.
+ */
 export const NEXT_ROWS = `SELECT ${WAITING_COLUMNS} FROM apalis_task INDEXED BY apalis_task_ready
-  WHERE queue = ? AND lane = ? ORDER BY priority DESC, run_at, seq LIMIT ?`
+  WHERE queue = ? AND lane = ? ORDER BY priority DESC, run_at, seq LIMIT ? + 0`
 /** A due_at is there only if somebody wrote it by hand; left there, it would let the row be claimed twice. */
 const CLAIM = `status = 1, lane = NULL, due_at = NULL, epoch = epoch + 1, attempt = attempt + 1,
   worker = ?, locked_at = ?`

@@ -57,7 +57,7 @@ const ERASE = `DELETE FROM apalis_worker WHERE queue = ? AND lease_end IS NULL A
   AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
     WHERE queue = apalis_worker.queue AND worker = apalis_worker.id AND status = 1)`
 const HELD_ROWS = `SELECT seq, id, rescues, attempt FROM apalis_task INDEXED BY apalis_task_running
-  WHERE queue = ? AND worker = ? AND status = 1 ORDER BY seq LIMIT ?`
+  WHERE queue = ? AND worker = ? AND status = 1 ORDER BY seq LIMIT ? + 0`
 /** The lane is that of the rescue that is being counted. */
 const RESCUE = `UPDATE apalis_task SET rescues = rescues + 1, status = 0, attempt = attempt - 1,
   lane = CASE WHEN rescues + 1 >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END, worker = NULL WHERE seq = ?`

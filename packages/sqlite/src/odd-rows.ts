@@ -24,7 +24,7 @@ const KILL = `UPDATE apalis_task SET status = 4, ${ENDED}, worker = NULL, finish
 const STATUS = 'SELECT status FROM apalis_task WHERE seq = ?'
 /** The first rows of a lane with numbers that JavaScript has no room for. */
 const TOO_LARGE = `SELECT seq FROM (SELECT * FROM apalis_task INDEXED BY apalis_task_ready
-    WHERE queue = ? AND lane = ? ORDER BY priority DESC, run_at, seq LIMIT ?)
+    WHERE queue = ? AND lane = ? ORDER BY priority DESC, run_at, seq LIMIT ? + 0)
   WHERE ${['status', 'priority', 'run_at', 'created_at', 'timeout_ms', ...NUMBERS]
     .map((column) => `abs(CAST(${column} AS REAL)) > 9007199254740990`)
     .join(' OR ')}`
@@ -38,7 +38,7 @@ export const ODD = `SELECT seq, CASE WHEN typeof(status) = 'integer' AND status 
   WHEN 2 THEN finished_at IS NULL OR lane IS NOT NULL
   WHEN 3 THEN CASE lane WHEN 1 THEN 0 WHEN 2 THEN 0 ELSE typeof(due_at) <> 'integer' END
   WHEN 4 THEN finished_at IS NULL OR lane IS NOT NULL
-  ELSE 1 END LIMIT ?`
+  ELSE 1 END LIMIT ? + 0`
 const TO_FUTURE = `UPDATE apalis_task SET lane = NULL, due_at = CAST(run_at AS INTEGER),
   run_at = CAST(run_at AS INTEGER), worker = NULL WHERE seq = ?`
 const TO_READY = `UPDATE apalis_task SET lane = ${LANE}, due_at = NULL, worker = NULL WHERE seq = ?`

@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 export const PURGEABLE = `SELECT seq FROM apalis_task INDEXED BY apalis_task_finished
   WHERE queue = ? AND status = ? AND finished_at <= ?
     AND (key_held IS NULL OR key_until <= ?)
-  ORDER BY finished_at, seq LIMIT ?`
+  ORDER BY finished_at, seq LIMIT ? + 0`
 const STATUS = { done: 2, killed: 4 } as const
 
 /** See `TaskStore.purge`. */

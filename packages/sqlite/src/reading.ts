@@ -103,13 +103,13 @@ export function readWorkers({ sql, now }: Reading, queueName: string | undefined
 
 /** So many rows of the table are looked at in one turn of the event loop. */
 const SLICE = 20_000
-const SLICE_END = 'SELECT seq FROM apalis_task WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?'
+const SLICE_END = 'SELECT seq FROM apalis_task WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ? + 0'
 const LAST = 'SELECT max(seq) FROM apalis_task'
 const MATCHES = `FROM apalis_task t NOT INDEXED WHERE t.seq > ? AND t.seq <= ? AND t.queue = ?
   AND (? IS NULL OR t.status = ?)`
 const COUNT_MATCHES = `SELECT count(*) ${MATCHES}`
 const READ_MATCHES = `${SELECT_ROWS} WHERE t.seq IN (SELECT t.seq ${MATCHES}
-  ORDER BY t.seq LIMIT ? OFFSET ?) ORDER BY t.seq`
+  ORDER BY t.seq LIMIT ? + 0 OFFSET ? + 0) ORDER BY t.seq`
 
 /** Where a {@link listRows} has come to. */
 export interface Page {
