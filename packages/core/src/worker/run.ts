@@ -45,6 +45,8 @@ export class Run {
   readonly #held: () => boolean
   #lease: Lease | undefined
   #queuePaused = false
+  /** Outcomes that become durable make room. */
+  #awaitsSettling = false
   #idleTold = false
   #fatal: WorkerError | undefined
   #aborted = false
@@ -75,7 +77,10 @@ export class Run {
     this.#settler = new Settler(plan.backend, plan.clock, {
       onFailure: this.#onFailure,
       mayWrite: () => this.#lease?.trusted ?? true,
-      onSettled: () => this.#changes.tell(),
+      onSettled: () => {
+        // While only the layers hold us back, nobody waits for this.
+        if (this.#awaitsSettling || context.isShuttingDown()) this.#changes.tell()
+      },
       emit,
       eventsHeard: () => emitter.active,
       acknowledged: (entry, settled) => this.#acknowledge(entry, settled),
@@ -255,7 +260,8 @@ export class Run {
       if (left <= 0) this.#giveBack()
       else timer = this.#clock.setTimer(() => this.#changes.tell(), left)
     }
-    if (this.#heldBack()) await this.#changes.next()
+    this.#awaitsSettling = this.#heldBack()
+    if (this.#awaitsSettling) await this.#changes.next()
     else await this.#stack.ready(this.#changes.signal)
     timer?.cancel()
   }
