@@ -13,7 +13,7 @@ import { probes } from './probes.ts'
 export const MEMORY = ':memory:'
 
 /** How long SQLite itself may wait for a lock, in milliseconds: the event loop stands still meanwhile. */
-const BUSY_MS = 10
+const BUSY_MS = 5
 /** The pause between tries to get at a file that others hold, in milliseconds. */
 const RETRY_MS = 20
 
