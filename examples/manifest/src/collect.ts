@@ -23,33 +23,31 @@ export async function collect(
   paths: readonly BytePath[],
   { queue, tally, over }: CollectOptions,
 ): Promise<readonly ManifestEntry[]> {
-  const names = paths.map(nameOf)
-  const tasks = paths.map((path) => new TaskBuilder(nameOf(path)).id(idOf(path)).build())
-  const ids = await queue.pushAll(tasks)
-  const waiting = new Map(ids.map((id, index) => [id, index]))
-  const digests = new Map<number, Digest>()
+  const files = paths.map((path) => ({ id: idOf(path), name: nameOf(path) }))
+  await queue.pushAll(files.map(({ id, name }) => new TaskBuilder(name).id(id).build()))
+  const waiting = new Map<string, FileName>(files.map(({ id, name }) => [id, name]))
+  const digests = new Map<string, Digest>()
   const take = ({ id, status, result, error }: TaskResult<Digest>): void => {
-    const index = waiting.get(id)
-    const name = index === undefined ? undefined : names[index]
-    if (index === undefined || name === undefined) return
+    const name = waiting.get(id)
+    if (name === undefined) return
+    waiting.delete(id)
     if (status === 'done' && result !== undefined) {
-      digests.set(index, result)
+      digests.set(id, result)
       tally.finish(result)
     } else {
       tally.kill(name, error ?? new Error('its result is not stored any more'))
     }
-    waiting.delete(id)
   }
   try {
-    for await (const result of queue.waitFor(ids, { signal: over })) take(result)
+    for await (const result of queue.waitFor([...waiting.keys()], { signal: over })) take(result)
   } catch (error) {
     if (!over.aborted) throw error
-    for (const result of await queue.checkStatus(waiting.keys())) {
+    for (const result of await queue.checkStatus([...waiting.keys()])) {
       if (result.status === 'done' || result.status === 'killed') take(result)
     }
   }
-  return names.flatMap((name, index) => {
-    const digest = digests.get(index)
+  return files.flatMap(({ id, name }) => {
+    const digest = digests.get(id)
     return digest === undefined ? [] : [{ ...name, ...digest }]
   })
 }
