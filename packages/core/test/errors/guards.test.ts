@@ -40,7 +40,7 @@ const cases: readonly (readonly [guard: string | undefined, code: string, error:
   ['isMonitorError', 'ERR_MONITOR', new ofWorkers.MonitorError([new Error('x')])],
   [undefined, 'ERR_TASK_POISON', new ofTasks.PoisonError(3)],
   [undefined, 'ERR_LAYER', new ofTasks.LayerError('x')],
-  [undefined, 'ERR_TASK_STATE', new backend.TaskStateError('remove', 'a', 'running')],
+  ['isTaskStateError', 'ERR_TASK_STATE', new backend.TaskStateError('remove', 'a', 'running')],
   [undefined, 'ERR_OPTION', new OptionError('n', 1, 'x')],
 ]
 
