@@ -18,21 +18,21 @@ const LEASE = `SELECT w.id, w.lease_end, q.paused FROM apalis_worker w
 export const NEXT_DUE = `SELECT due_at FROM apalis_task INDEXED BY apalis_task_future
   WHERE queue = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1`
 /** Brings rows that have become due to where they can be claimed, those due longest first. */
-export const PROMOTE = `UPDATE apalis_task SET lane = ${LANE}, due_at = NULL
+export const PROMOTE: string = `UPDATE apalis_task SET lane = ${LANE}, due_at = NULL
   WHERE seq IN (SELECT seq FROM apalis_task INDEXED BY apalis_task_future
     WHERE queue = ? AND due_at <= ? ORDER BY due_at LIMIT ? + 0)`
 /**
  * The rows to claim, in order: a walk along the index from its first entry for the lane. The sum keeps SQLite from planning
  * anew for each value that is bound as a limit, which takes longer than the walk.
  */
-export const NEXT_ROWS = `SELECT ${WAITING_COLUMNS} FROM apalis_task INDEXED BY apalis_task_ready
+export const NEXT_ROWS: string = `SELECT ${WAITING_COLUMNS} FROM apalis_task INDEXED BY apalis_task_ready
   WHERE queue = ? AND lane = ? ORDER BY priority DESC, run_at, seq LIMIT ? + 0`
 /** A due_at is there only if somebody wrote it by hand; left there, it would let the row be claimed twice. */
 const CLAIM = `status = 1, lane = NULL, due_at = NULL, epoch = epoch + 1, attempt = attempt + 1,
   worker = ?, locked_at = ?`
 const CLAIM_ONE = `UPDATE apalis_task SET ${CLAIM} WHERE seq = ?`
 /** By number: which rows were found by the walk, in its order, is known. */
-export const CLAIM_MANY = `UPDATE apalis_task SET ${CLAIM}
+export const CLAIM_MANY: string = `UPDATE apalis_task SET ${CLAIM}
   WHERE seq IN (SELECT value FROM json_each(?))`
 const PAYLOAD = 'SELECT args FROM apalis_payload WHERE task = ?'
 const FAILURES = 'SELECT failures FROM apalis_failure WHERE task = ?'

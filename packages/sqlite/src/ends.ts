@@ -8,13 +8,13 @@ import { addFailure, parseFailures } from './stored-values.ts'
 export const FREED = 'key_held = CASE WHEN key_until IS NULL THEN NULL ELSE key_held END'
 
 /** What changes of a row that ends while it waits. */
-export const ENDED = `lane = NULL, due_at = NULL, ${FREED}`
+export const ENDED: string = `lane = NULL, due_at = NULL, ${FREED}`
 
 /** The lane of a row that is due. */
-export const LANE = `CASE WHEN rescues >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END`
+export const LANE: string = `CASE WHEN rescues >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END`
 
 /** Back to whoever claims next: due as it was, hence in its place, the run not counted. */
-export const GIVEN_BACK = `status = 0, lane = ${LANE}, attempt = attempt - 1`
+export const GIVEN_BACK: string = `status = 0, lane = ${LANE}, attempt = attempt - 1`
 
 const ANY_AWAITED = 'SELECT 1 FROM apalis_awaited WHERE queue = ? LIMIT 1'
 const FORGET_AWAITED = 'DELETE FROM apalis_awaited WHERE queue = ? AND id = ?'

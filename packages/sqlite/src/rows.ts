@@ -139,7 +139,7 @@ function clamped(column: string): string {
 }
 
 /** Reads whole rows: followed by a condition on `t`, and never failing on what stands in them. */
-export const SELECT_ROWS = `SELECT ${[
+export const SELECT_ROWS: string = `SELECT ${[
   't.seq',
   ...['status', 'priority', 'attempt', 'attempts', 'run_at', 'created_at'].map(clamped),
   ...['epoch', 'rescues', 'releases', 'timeout_ms', 'locked_at', 'finished_at'].map(clamped),

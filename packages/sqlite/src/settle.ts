@@ -9,7 +9,7 @@ const WORKER = 'SELECT id FROM apalis_worker WHERE queue = ? AND incarnation = ?
 
 /** The fence: nothing is written unless the claim is the one that the row was last given out under. */
 const FENCE = 'WHERE queue = ? AND id = ? AND epoch = ? AND status = 1 AND worker = ?'
-export const SETTLE_DONE = `UPDATE apalis_task
+export const SETTLE_DONE: string = `UPDATE apalis_task
   SET status = 2, finished_at = ?, releases = 0, result = ?, ${FREED} ${FENCE}`
 const SETTLE_KILLED = `UPDATE apalis_task SET status = 4, finished_at = ?, releases = 0, ${FREED}
   ${FENCE} RETURNING seq, attempt`
