@@ -1,6 +1,29 @@
-import * as core from '@apalis/core'
-import * as testing from '@apalis/core/testing'
-import * as sqlite from '@apalis/sqlite'
+import { json, MemoryStorage, type Storage, WorkerBuilder } from '@apalis/core'
+import { TestClock, TestWorker } from '@apalis/core/testing'
+import { SqliteStorage } from '@apalis/sqlite'
 
-const entries: readonly object[] = [core, testing, sqlite]
-console.log(`${entries.length} done`)
+/** Three tasks through one worker of a storage. */
+async function threeDone(storage: Storage): Promise<number> {
+  const numbers = storage.queue('numbers', { args: json<number>(), result: json<number>() })
+  const ids = await numbers.pushBulk([1, 2, 3])
+  const worker = new WorkerBuilder('consumer').backend(numbers).build((n) => n * 2)
+  const results = Promise.all(ids.map((id) => numbers.result(id)))
+  await worker.runUntil(results)
+  return (await results).filter((result, index) => result === (index + 1) * 2).length
+}
+
+const sqlite = await SqliteStorage.open(':memory:')
+const done = [await threeDone(new MemoryStorage()), await threeDone(sqlite)]
+await sqlite.close()
+
+const clock = new TestClock()
+const later = new MemoryStorage({ clock }).queue<string>('later')
+await later.push('x', { delay: '1h' })
+const tested = new TestWorker(later, (builder) => builder.build((text) => text))
+if ((await tested.executeNext()) !== undefined) throw new Error('it ran before its time')
+await clock.advance('1h')
+if ((await tested.executeNext())?.outcome !== 'done') throw new Error('it did not run')
+await tested.stop()
+
+if (done.some((count) => count !== 3)) throw new Error(`not 3 and 3 done but ${done.join(' and ')}`)
+console.log('3 done')
