@@ -30,8 +30,9 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
   readonly cancellation: Cancellation
   /** @internal */
   readonly observer: RunObserver
-  /** Shared with the requests derived from this one. */
-  readonly #shared: { extensions: Extensions | undefined }
+  /** The request that this one was derived from: they share their extensions. */
+  readonly #origin: RunRequest<unknown, unknown, unknown> | undefined
+  #extensions: Extensions | undefined
 
   constructor(
     task: Task<Args, Context>,
@@ -48,7 +49,7 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
     this.clock = clock
     this.cancellation = cancellation
     this.observer = observer
-    this.#shared = origin === undefined ? { extensions: undefined } : origin.#shared
+    this.#origin = origin
   }
 
   get id(): TaskId {
@@ -64,7 +65,7 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
   }
 
   get extensions(): Extensions {
-    return (this.#shared.extensions ??= new Extensions())
+    return (this.#extensions ??= this.#origin?.extensions ?? new Extensions())
   }
 
   get signal(): AbortSignal {

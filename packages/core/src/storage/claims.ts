@@ -7,6 +7,7 @@ import type { ClaimsDeps } from './claims-deps.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Incarnation, whyStale } from './incarnation.ts'
 import { QueueStream } from './queue-stream.ts'
+import { claimOf } from './rows.ts'
 import type { StoreOutcome, StoreSettled, StoreSettlement } from './task-store.ts'
 
 /** The part of a queue that serves workers: it hands out claims, keeps their leases, and settles them. */
@@ -88,9 +89,8 @@ export class Claims<Args, Result> {
       incarnation?.trips.settle(rows) ?? store.settle({ id: holder, queue }, rows)
     const refused: (EncodeError | undefined)[] = []
     const rows = settlements.map(({ task, outcome }, index) => {
-      const { taskId, context } = task.parts
-      // Every task of a queue carries a QueueContext; it made them.
-      const { epoch } = context as QueueContext
+      const { taskId } = task.parts
+      const { epoch } = claimOf(task.parts)
       incarnation?.ledger.carry(taskId, epoch)
       const encoded = this.#encode(outcome)
       if (encoded instanceof EncodeError) refused[index] = encoded
@@ -190,6 +190,5 @@ function killed(error: unknown): StoreOutcome {
 }
 
 function holderOf(settlement: Settlement | undefined): string {
-  const context = settlement?.task.parts.context as QueueContext | undefined
-  return context?.lockedBy ?? ''
+  return (settlement && claimOf(settlement.task.parts).lockedBy) ?? ''
 }

@@ -47,10 +47,18 @@ type RowFields = Omit<ClaimedRow, 'lockedAt'> & { readonly lockedAt?: number }
 
 const noMetadata: Metadata = Object.freeze({})
 
-/** A row's parts; dates and context are made when first asked for. */
+/** Under which claim a task was handed out. */
+export type ClaimOfParts = Pick<QueueContext, 'epoch' | 'lockedBy'>
+
+/** The claim of a queue's task, without making its whole context. */
+export function claimOf(parts: Parts): ClaimOfParts {
+  // Every task of a queue carries a QueueContext; it made them.
+  return parts instanceof RowParts ? RowParts.claimOf(parts) : (parts.context as QueueContext)
+}
+
+/** A row's parts; dates, attempt and context are made when first asked for. */
 class RowParts implements Parts<QueueContext> {
   readonly taskId: TaskId
-  readonly attempt: Attempt
   readonly status: Status
   readonly metadata: Metadata
   readonly timeoutMs: number | undefined
@@ -58,6 +66,7 @@ class RowParts implements Parts<QueueContext> {
   readonly #queue: string
   readonly #lockedBy: string | undefined
   readonly #finishedAt: number | undefined
+  #attempt: Attempt | undefined
   #runAt: Date | undefined
   #context: RowContext | undefined
 
@@ -70,7 +79,6 @@ class RowParts implements Parts<QueueContext> {
   ) {
     // It was checked when it was pushed.
     this.taskId = row.id as TaskId
-    this.attempt = { current: row.attempt, max: row.attempts }
     this.status = status
     this.metadata = row.metadata ?? noMetadata
     this.timeoutMs = row.timeoutMs
@@ -78,6 +86,16 @@ class RowParts implements Parts<QueueContext> {
     this.#queue = queue
     this.#lockedBy = lockedBy
     this.#finishedAt = finishedAt
+  }
+
+  /** See {@link claimOf}. */
+  static claimOf(parts: RowParts): ClaimOfParts {
+    return { epoch: parts.#row.epoch, lockedBy: parts.#lockedBy }
+  }
+
+  get attempt(): Attempt {
+    const { attempt, attempts } = this.#row
+    return (this.#attempt ??= { current: attempt, max: attempts })
   }
 
   get runAt(): Date {

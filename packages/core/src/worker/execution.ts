@@ -3,6 +3,13 @@ import { RunCancellation } from '../service/cancellation.ts'
 import type { RunObserver } from '../service/request.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 
+/** What all runs of a worker share. */
+export interface ExecutionHooks {
+  readonly clock: Clock
+  readonly began: (execution: Execution) => void
+  readonly leaked: (execution: Execution) => void
+}
+
 /** One run of a task, from its start to its outcome. */
 export class Execution implements RunObserver {
   readonly task: Task<unknown>
@@ -18,38 +25,29 @@ export class Execution implements RunObserver {
   longRunTold = false
   #leaked = false
   #timers: Timer[] | undefined
-  readonly #clock: Clock
-  readonly #onBegan: (execution: Execution) => void
-  readonly #onLeaked: (execution: Execution) => void
+  readonly #hooks: ExecutionHooks
 
-  constructor(
-    task: Task<unknown>,
-    clock: Clock,
-    onBegan: (execution: Execution) => void,
-    onLeaked: (execution: Execution) => void,
-  ) {
+  constructor(task: Task<unknown>, hooks: ExecutionHooks) {
     this.task = task
-    this.#clock = clock
-    this.startedAt = clock.monotonic()
-    this.#onBegan = onBegan
-    this.#onLeaked = onLeaked
+    this.#hooks = hooks
+    this.startedAt = hooks.clock.monotonic()
   }
 
   began(): void {
     this.handlerBegan = true
-    this.#onBegan(this)
+    this.#hooks.began(this)
   }
 
   leaked(): void {
     if (this.#leaked) return
     this.#leaked = true
-    this.#onLeaked(this)
+    this.#hooks.leaked(this)
   }
 
   /** Calls back after `ms`, unless the run ends before. */
   after(ms: number, callback: () => void): void {
     this.#timers ??= []
-    this.#timers.push(this.#clock.setTimer(callback, ms))
+    this.#timers.push(this.#hooks.clock.setTimer(callback, ms))
   }
 
   /** Marks the end; false when it had ended before. */

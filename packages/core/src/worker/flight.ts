@@ -11,7 +11,7 @@ import { RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Task } from '../task/task.ts'
 import type { Clock, Timer } from '../time/clock.ts'
-import { Execution } from './execution.ts'
+import { Execution, type ExecutionHooks } from './execution.ts'
 import { failureOutcome, type FailureRules } from './outcome.ts'
 import type { Stack } from './stack.ts'
 
@@ -35,6 +35,7 @@ export interface FlightDeps {
 /** The runs under way, and the outermost acknowledgement: whatever happens in a run ends in exactly one outcome. */
 export class Flight {
   readonly #deps: FlightDeps
+  readonly #hooks: ExecutionHooks
   readonly #running = new Set<Execution>()
   /** Outcomes whose backoff is still being asked. */
   #deciding = 0
@@ -42,6 +43,11 @@ export class Flight {
 
   constructor(deps: FlightDeps) {
     this.#deps = deps
+    this.#hooks = {
+      clock: deps.clock,
+      began: (execution) => this.#began(execution),
+      leaked: ({ task }) => deps.emit({ type: 'leaked', task }),
+    }
   }
 
   /** Runs under way. */
@@ -52,7 +58,7 @@ export class Flight {
   /** Runs a task through the stack. Returns as soon as it waits for something. */
   start(task: Task<unknown>): void {
     const { clock, context, data, stack } = this.#deps
-    const execution = new Execution(task, clock, this.#began, this.#leaked)
+    const execution = new Execution(task, this.#hooks)
     const { timeoutMs } = task.parts
     if (timeoutMs !== undefined) {
       const error = new TimeoutError(`task ${task.parts.taskId}`, timeoutMs)
@@ -161,15 +167,11 @@ export class Flight {
     this.#deps.onEnd()
   }
 
-  readonly #began = (execution: Execution): void => {
+  #began(execution: Execution): void {
     const { clock, emit, eventsHeard, longRunAfterMs } = this.#deps
     if (!eventsHeard()) return
     emit({ type: 'engage', task: execution.task })
     this.#longRuns ??= clock.setTimer(this.#tellLongRuns, longRunAfterMs, { background: true })
-  }
-
-  readonly #leaked = (execution: Execution): void => {
-    this.#deps.emit({ type: 'leaked', task: execution.task })
   }
 
   readonly #tellLongRuns = (): void => {

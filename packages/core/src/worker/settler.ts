@@ -125,12 +125,12 @@ export class Settler {
 
   #tell(entries: readonly Unsettled[], answers: readonly Settled[] | undefined): void {
     const heard = this.#hooks.eventsHeard()
-    for (const [index, entry] of entries.entries()) {
+    entries.forEach((entry, index) => {
       const settled = answers?.[index] ?? 'applied'
-      if (entry.unstarted === true) continue
+      if (entry.unstarted === true) return
       if (heard) this.#hooks.emit(this.#eventOf(entry, settled))
       this.#hooks.acknowledged(entry, settled)
-    }
+    })
     this.#hooks.onSettled(entries)
   }
 
