@@ -17,8 +17,10 @@ const LATEST_MS = 2 ** 48 - 1
 /** The last six characters count upwards, from a random start in their lower half. */
 const COUNTER_BITS = 30
 
+/** The characters of the next id. Made from bytes, an id is one flat text: a concatenation would be flattened, at a price, by whoever keeps it in a map. */
+const characters = Buffer.alloc(26)
+const alphabet = Buffer.from(ALPHABET, 'latin1')
 let lastMs = -1
-let prefix = ''
 let counter = 0
 
 /** A new ULID: 26 characters, by the wall clock in `now`, growing monotonically within the process. */
@@ -29,21 +31,20 @@ export function newTaskId(now: number): TaskId {
   if (ms > lastMs || usedUp) {
     lastMs = Math.max(ms, usedUp ? lastMs + 1 : 0)
     const random = randomBytes(14)
-    const tail = Array.from(random.subarray(4), (byte) => ALPHABET.charAt(byte & 31)).join('')
-    prefix = encode(lastMs, 10) + tail
+    write(lastMs, 0, 10)
+    for (let at = 10; at < 20; at += 1) write(random.readUInt8(at - 6) & 31, at, 1)
     counter = random.readUInt32LE(0) >>> (33 - COUNTER_BITS)
   } else {
     counter += 1
   }
-  return (prefix + encode(counter, 6)) as TaskId
+  write(counter, 20, 6)
+  return characters.toString('latin1') as TaskId
 }
 
-function encode(value: number, length: number): string {
+function write(value: number, from: number, length: number): void {
   let rest = value
-  let encoded = ''
-  for (let index = 0; index < length; index += 1) {
-    encoded = ALPHABET.charAt(rest % 32) + encoded
+  for (let at = from + length - 1; at >= from; at -= 1) {
+    characters[at] = alphabet[rest % 32] ?? 0
     rest = Math.floor(rest / 32)
   }
-  return encoded
 }
