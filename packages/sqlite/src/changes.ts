@@ -97,9 +97,9 @@ export function retryRow(
   const { sql, effects, now } = session
   const row = find(session, queueName, id)
   if (row?.status !== 'killed') return unchanged(row)
-  const holder = keyHolder(sql, row.queue, row.uniqueKey, now)
-  if (holder !== undefined && holder.seq !== row.seq) return { changed: false, holder: holder.id }
   const holds = row.uniqueKey !== undefined && (row.keyUntil === undefined || now < row.keyUntil)
+  const holder = holds ? keyHolder(sql, row.queue, row.uniqueKey, now) : undefined
+  if (holder !== undefined && holder.seq !== row.seq) return { changed: false, holder: holder.id }
   sql.run(REVIVE, resetAttempts ? 1 : 0, now, holds ? 1 : null, row.seq)
   count(session, row, -1)
   effects.count(row.queue, 'pending', 1)

@@ -63,8 +63,8 @@ const RESCUE = `UPDATE apalis_task SET rescues = rescues + 1, status = 0, attemp
   lane = CASE WHEN rescues + 1 >= ${suspectRescues} THEN ${SUSPECT} ELSE ${READY} END, worker = NULL WHERE seq = ?`
 const POISON = `UPDATE apalis_task SET rescues = rescues + 1, status = 4, attempt = attempt - 1,
   finished_at = ?, worker = NULL, ${FREED} WHERE seq = ?`
-const FIND_WORKER = `SELECT id FROM apalis_worker
-  WHERE queue = ? AND incarnation = ? AND lease_end IS NOT NULL`
+/** Also one whose lease a rescue has ended, and that still holds what went over the limit of that. */
+const FIND_WORKER = 'SELECT id FROM apalis_worker WHERE queue = ? AND incarnation = ?'
 const GIVE_BACK = `UPDATE apalis_task SET ${GIVEN_BACK}, worker = NULL
   WHERE seq IN (SELECT seq FROM apalis_task INDEXED BY apalis_task_running
     WHERE queue = ? AND worker = ? AND status = 1)`
