@@ -2,12 +2,12 @@ import type { Beat, Settled, Settlement, TaskStream } from '../backend/backend.t
 import { isBackendError, EncodeError, isEncodeError } from '../errors/backend-errors.ts'
 import { toStoredError } from '../errors/stored-error.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
-import type { QueueContext } from '../task/task.ts'
+import type { Parts, QueueContext } from '../task/task.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Incarnation, whyStale } from './incarnation.ts'
 import { QueueStream } from './queue-stream.ts'
-import { claimOf } from './rows.ts'
+import { entryOf } from './rows.ts'
 import type { StoreOutcome, StoreSettled, StoreSettlement } from './task-store.ts'
 
 /** The part of a queue that serves workers: it hands out claims, keeps their leases, and settles them. */
@@ -91,7 +91,8 @@ export class Claims<Args, Result> {
     const rows = settlements.map(({ task, outcome }, index) => {
       const { taskId } = task.parts
       const { epoch } = claimOf(task.parts)
-      incarnation?.ledger.carry(taskId, epoch)
+      const entry = entryOf(task.parts)
+      if (entry !== undefined) entry.carried = true
       const encoded = this.#encode(outcome)
       if (encoded instanceof EncodeError) refused[index] = encoded
       return {
@@ -101,7 +102,10 @@ export class Claims<Args, Result> {
       }
     })
     const stored = await storeAll(write, rows)
-    for (const { id, epoch } of rows) incarnation?.ended(incarnation.ledger.remove(id, epoch))
+    for (const { task } of settlements) {
+      const entry = entryOf(task.parts)
+      if (entry !== undefined) incarnation?.ended(entry)
+    }
     if (rows.some(({ outcome }) => outcome.type === 'released')) this.#deps.channel.wake()
     return this.#answers(rows, stored, refused)
   }
@@ -187,6 +191,12 @@ async function storeKilled(
 
 function killed(error: unknown): StoreOutcome {
   return { type: 'killed', error: toStoredError(error) }
+}
+
+/** Under which claim a task was handed out. */
+function claimOf(parts: Parts): Pick<QueueContext, 'epoch' | 'lockedBy'> {
+  // Every task of a queue carries a QueueContext; it made them.
+  return entryOf(parts) ?? (parts.context as QueueContext)
 }
 
 function holderOf(settlement: Settlement | undefined): string {

@@ -9,12 +9,21 @@ import { RoundTrips } from './round-trips.ts'
 import { type ProcessScope, thisProcess } from './process-scope.ts'
 import {
   type Claim,
-  type Claimed,
   type ClaimedRow,
   type StoreBeat,
   type StoreWorker,
   suspectRescues,
 } from './task-store.ts'
+
+/** What a claim brought. */
+export interface ClaimedTasks {
+  /** In the order to run them. */
+  readonly rows: readonly ClaimedRow[]
+  /** One for each row. */
+  readonly entries: readonly LedgerEntry[]
+  /** In how many milliseconds the next row will be due. */
+  readonly dueIn: number | undefined
+}
 
 /** The part of the lease after which a worker no longer trusts it. */
 const TRUSTED_PART = 5 / 6
@@ -73,7 +82,7 @@ export class Incarnation {
   }
 
   /** Claims rows. */
-  async claim(limit: number): Promise<Claimed> {
+  async claim(limit: number): Promise<ClaimedTasks> {
     const permit = {}
     const suspects = this.#scope.take(permit) ? 1 : 0
     const call = this.ledger.callBegins()
@@ -81,16 +90,14 @@ export class Incarnation {
       const claimed = await this.trips.claim(limit, { suspects })
       const suspect = suspects === 1 ? claimed.rows.find(isSuspect) : undefined
       this.deniedSuspects = claimed.rows.length < limit && (suspects === 0 || suspect !== undefined)
-      for (const row of claimed.rows) {
-        this.ledger.add(row.id, row.epoch, row === suspect ? permit : undefined)
-      }
-      if (suspect === undefined) {
-        this.#scope.give(permit)
-        return claimed
-      }
-      // It gets the slot that is free now; others may wait for one.
-      const others = claimed.rows.filter((row) => row !== suspect)
-      return { ...claimed, rows: [suspect, ...others] }
+      if (suspect === undefined) this.#scope.give(permit)
+      const { dueIn } = claimed
+      const rows = suspect === undefined ? claimed.rows : suspectFirst(claimed.rows, suspect)
+      const { id } = this.ref
+      const entries = rows.map((row) =>
+        this.ledger.add(row, id, row === suspect ? permit : undefined),
+      )
+      return { rows, entries, dueIn }
     } catch (error) {
       if (isLeaseLostError(error) || (isBackendError(error) && error.applied === 'no')) {
         this.#scope.give(permit)
@@ -116,8 +123,9 @@ export class Incarnation {
   }
 
   /** A claim has ended, or was lost. */
-  ended(entry: LedgerEntry | undefined): void {
-    if (entry?.permit !== undefined) this.#scope.give(entry.permit)
+  ended(entry: LedgerEntry): void {
+    this.ledger.remove(entry)
+    if (entry.permit !== undefined) this.#scope.give(entry.permit)
   }
 
   /** Everything that it held is lost or given back. */
@@ -160,7 +168,7 @@ export class Incarnation {
   /** Whether each claim that is gone was killed, or taken. */
   async #explain(revoked: readonly LedgerEntry[]): Promise<Beat['revoked']> {
     if (revoked.length === 0) return []
-    for (const { id, epoch } of revoked) this.ended(this.ledger.remove(id, epoch))
+    for (const entry of revoked) this.ended(entry)
     const ids = revoked.map(({ id }) => id)
     const reasons = await whyStale(this.#deps, ids)
     return ids.map((id, index) => ({ id: id as TaskId, reason: reasons[index] ?? 'taken' }))
@@ -187,6 +195,11 @@ export async function whyStale(
     // It only says why: that the claim is gone is certain.
     return ids.map(() => 'taken')
   }
+}
+
+/** It gets the slot that is free now; others may wait for one. */
+function suspectFirst(rows: readonly ClaimedRow[], suspect: ClaimedRow): readonly ClaimedRow[] {
+  return [suspect, ...rows.filter((row) => row !== suspect)]
 }
 
 function isSuspect({ rescues }: ClaimedRow): boolean {

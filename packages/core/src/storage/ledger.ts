@@ -1,7 +1,10 @@
+import { type Slotted, SwapSet } from '../internal/swap-set.ts'
 import type { Claim } from './task-store.ts'
 
 /** A claim that this process knows of. */
-export interface LedgerEntry extends Claim {
+export interface LedgerEntry extends Claim, Slotted {
+  /** The incarnation that holds it. */
+  readonly lockedBy: string
   /** A settle has carried it: the storage may have forgotten it before we hear so. */
   carried: boolean
   /** The permit to run a suspect that goes with it. */
@@ -29,7 +32,7 @@ export interface Differences {
 
 /** What a worker incarnation holds, as this process knows it, and how that compares with what a beat answers. */
 export class Ledger {
-  readonly #entries = new Map<string, LedgerEntry>()
+  readonly #entries = new SwapSet<LedgerEntry>()
   readonly #open = new Set<number>()
   #calls = 0
   /** Claims that went while a beat was under way. */
@@ -49,35 +52,29 @@ export class Ledger {
   }
 
   /** A claim was made. */
-  add(id: string, epoch: number, permit: object | undefined): void {
-    this.#entries.set(id, { id, epoch, permit, carried: false })
-  }
-
-  /** A settle carries the claim from now on. */
-  carry(id: string, epoch: number): void {
-    const entry = this.#entries.get(id)
-    if (entry?.epoch === epoch) entry.carried = true
-  }
-
-  /** A claim has ended; answers with its entry. */
-  remove(id: string, epoch: number): LedgerEntry | undefined {
-    const entry = this.#entries.get(id)
-    // The same task may have been claimed anew before we heard that its last claim had ended.
-    if (entry?.epoch !== epoch) return undefined
-    this.#entries.delete(id)
-    this.#gone?.add(keyOf(entry))
+  add(claim: Claim, lockedBy: string, permit: object | undefined): LedgerEntry {
+    const { id, epoch } = claim
+    const entry = { id, epoch, lockedBy, permit, carried: false, slot: -1 }
+    this.#entries.add(entry)
     return entry
+  }
+
+  /** A claim has ended; false when it was not known any more. */
+  remove(entry: LedgerEntry): boolean {
+    if (!this.#entries.delete(entry)) return false
+    this.#gone?.add(keyOf(entry))
+    return true
   }
 
   /** Whether it holds the task. */
   has(id: string): boolean {
-    return this.#entries.has(id)
+    return this.#entries.all().some((entry) => entry.id === id)
   }
 
   /** Everything in it; empties it. */
   clear(): readonly LedgerEntry[] {
-    const entries = [...this.#entries.values()]
-    this.#entries.clear()
+    const entries = this.#entries.all()
+    for (const entry of entries) this.#entries.delete(entry)
     return entries
   }
 
@@ -85,7 +82,7 @@ export class Ledger {
   beatBegins(): BeatView {
     this.#gone = new Set()
     return {
-      entries: [...this.#entries.values()].filter((entry) => !entry.carried),
+      entries: this.#entries.all().filter((entry) => !entry.carried),
       calls: this.#calls,
       open: this.#open.size > 0,
       oldestOpen: Math.min(...this.#open),
@@ -96,16 +93,13 @@ export class Ledger {
   compare(view: BeatView, held: readonly Claim[]): Differences {
     const stored = new Map(held.map((claim) => [claim.id, claim.epoch]))
     const revoked = view.entries.filter(
-      (entry) =>
-        this.#entries.get(entry.id) === entry &&
-        !entry.carried &&
-        stored.get(entry.id) !== entry.epoch,
+      (entry) => this.#entries.has(entry) && !entry.carried && stored.get(entry.id) !== entry.epoch,
     )
-    const strangers = held.filter(
-      (claim) =>
-        this.#entries.get(claim.id)?.epoch !== claim.epoch &&
-        this.#gone?.has(keyOf(claim)) !== true,
-    )
+    const known = new Set(this.#entries.all().map(keyOf))
+    const strangers = held.filter((claim) => {
+      const key = keyOf(claim)
+      return !known.has(key) && this.#gone?.has(key) !== true
+    })
     this.#gone = undefined
     return { revoked, unknown: this.#release(view, strangers) }
   }

@@ -45,14 +45,13 @@ export class QueueStream<Args, Result> implements TaskStream<Args, QueueContext>
     await untilAborted(this.#incarnation.certain(), signal)
     if (signal.aborted) return []
     const version = channel.version
-    const { rows, dueIn } = await this.#incarnation.claim(limit)
+    const { rows, entries, dueIn } = await this.#incarnation.claim(limit)
     if (rows.length < limit) {
       this.#emptyAt = version
       this.#short = rows.length > 0
       this.#dueAt = dueIn === undefined ? undefined : this.#deps.clock.monotonic() + dueIn
     }
-    const { id } = this.#incarnation.ref
-    return rows.map((row) => taskOf(row, queue, id, codec))
+    return rows.map((row, index) => taskOf(row, queue, entries[index], codec))
   }
 
   async close(unstarted: readonly { readonly parts: Parts }[]): Promise<void> {

@@ -6,16 +6,18 @@ import type { Metadata } from '../task/metadata.ts'
 import type { Status } from '../task/status.ts'
 import type { Attempt, Parts, QueueContext, Task, TaskFailure } from '../task/task.ts'
 import type { TaskId } from '../task/task-id.ts'
+import type { LedgerEntry } from './ledger.ts'
 import type { ClaimedRow, Row, StoredFailure } from './task-store.ts'
 
-/** The task of a row that the worker incarnation `worker` has claimed. */
+/** The task of a row that was claimed, and the ledger's entry of that claim. */
 export function taskOf<Args>(
   row: ClaimedRow,
   queue: string,
-  worker: string,
+  entry: LedgerEntry | undefined,
   codec: Codec<never, Args>,
 ): Task<Args, QueueContext> | Undecodable<QueueContext> {
-  return decodeRow(row, new RowParts(row, queue, 'running', worker, undefined), codec)
+  const parts = new RowParts(row, queue, 'running', entry?.lockedBy, undefined, entry)
+  return decodeRow(row, parts, codec)
 }
 
 /** The task of a row that was read, in whatever status. */
@@ -47,13 +49,9 @@ type RowFields = Omit<ClaimedRow, 'lockedAt'> & { readonly lockedAt?: number }
 
 const noMetadata: Metadata = Object.freeze({})
 
-/** Under which claim a task was handed out. */
-export type ClaimOfParts = Pick<QueueContext, 'epoch' | 'lockedBy'>
-
-/** The claim of a queue's task, without making its whole context. */
-export function claimOf(parts: Parts): ClaimOfParts {
-  // Every task of a queue carries a QueueContext; it made them.
-  return parts instanceof RowParts ? RowParts.claimOf(parts) : (parts.context as QueueContext)
+/** The ledger's entry of the claim under which a task was handed out, if it was. */
+export function entryOf(parts: Parts): LedgerEntry | undefined {
+  return parts instanceof RowParts ? RowParts.entryOf(parts) : undefined
 }
 
 /** A row's parts; dates, attempt and context are made when first asked for. */
@@ -66,6 +64,7 @@ class RowParts implements Parts<QueueContext> {
   readonly #queue: string
   readonly #lockedBy: string | undefined
   readonly #finishedAt: number | undefined
+  readonly #entry: LedgerEntry | undefined
   #attempt: Attempt | undefined
   #runAt: Date | undefined
   #context: RowContext | undefined
@@ -76,6 +75,7 @@ class RowParts implements Parts<QueueContext> {
     status: Status,
     lockedBy: string | undefined,
     finishedAt: number | undefined,
+    entry?: LedgerEntry,
   ) {
     // It was checked when it was pushed.
     this.taskId = row.id as TaskId
@@ -86,11 +86,12 @@ class RowParts implements Parts<QueueContext> {
     this.#queue = queue
     this.#lockedBy = lockedBy
     this.#finishedAt = finishedAt
+    this.#entry = entry
   }
 
-  /** See {@link claimOf}. */
-  static claimOf(parts: RowParts): ClaimOfParts {
-    return { epoch: parts.#row.epoch, lockedBy: parts.#lockedBy }
+  /** See {@link entryOf}. */
+  static entryOf(parts: RowParts): LedgerEntry | undefined {
+    return parts.#entry
   }
 
   get attempt(): Attempt {

@@ -1,3 +1,4 @@
+import type { Slotted } from '../internal/swap-set.ts'
 import type { Task } from '../task/task.ts'
 import { RunCancellation } from '../service/cancellation.ts'
 import type { RunObserver } from '../service/request.ts'
@@ -11,9 +12,10 @@ export interface ExecutionHooks {
 }
 
 /** One run of a task, from its start to its outcome. */
-export class Execution implements RunObserver {
+export class Execution implements RunObserver, Slotted {
   readonly task: Task<unknown>
   readonly cancellation: RunCancellation = new RunCancellation()
+  slot = -1
   /** By the monotonic clock. */
   readonly startedAt: number
   handlerBegan = false

@@ -6,6 +6,7 @@ import {
   TimeoutError,
 } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
+import { SwapSet } from '../internal/swap-set.ts'
 import type { EventBody } from '../service/events.ts'
 import { RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
@@ -36,7 +37,7 @@ export interface FlightDeps {
 export class Flight {
   readonly #deps: FlightDeps
   readonly #hooks: ExecutionHooks
-  readonly #running = new Set<Execution>()
+  readonly #running = new SwapSet<Execution>()
   /** Outcomes whose backoff is still being asked. */
   #deciding = 0
   #longRuns: Timer | undefined
@@ -83,12 +84,12 @@ export class Flight {
 
   /** The shutdown deadline has passed: every signal aborts; what throws, or does not end, is released. */
   interrupt(): void {
-    for (const execution of this.#running) this.#abort(execution, new InterruptedError())
+    for (const execution of this.#running.all()) this.#abort(execution, new InterruptedError())
   }
 
   /** A claim is gone. Says whether it was running. */
   revoke(id: string, reason: 'cancelled' | 'taken'): void {
-    for (const execution of this.#running) {
+    for (const execution of this.#running.all()) {
       if (execution.task.parts.taskId === id && !execution.lost) {
         const error = reason === 'cancelled' ? new TaskKilledError(id) : this.#leaseLost()
         this.#lose(execution, reason, error)
@@ -98,7 +99,7 @@ export class Flight {
 
   /** All claims are gone. */
   loseAll(): void {
-    for (const execution of this.#running) {
+    for (const execution of this.#running.all()) {
       if (!execution.lost) this.#lose(execution, 'lease', this.#leaseLost())
     }
   }
@@ -178,7 +179,7 @@ export class Flight {
     const { clock, emit, longRunAfterMs } = this.#deps
     this.#longRuns = undefined
     let next = Number.POSITIVE_INFINITY
-    for (const execution of this.#running) {
+    for (const execution of this.#running.all()) {
       if (execution.longRunTold) continue
       const left = execution.startedAt + longRunAfterMs - clock.monotonic()
       if (left <= 0) {

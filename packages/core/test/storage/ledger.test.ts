@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Ledger } from '../../src/storage/ledger.ts'
+import { Ledger, type LedgerEntry } from '../../src/storage/ledger.ts'
+
+function add(ledger: Ledger, id: string, epoch = 1): LedgerEntry {
+  return ledger.add({ id, epoch }, 'w', undefined)
+}
 
 const ids = (claims: readonly { readonly id: string }[]): string[] => claims.map(({ id }) => id)
 
 test('a claim that the answer lacks is revoked', () => {
   const ledger = new Ledger()
-  ledger.add('a', 1, undefined)
-  ledger.add('b', 1, undefined)
+  add(ledger, 'a')
+  add(ledger, 'b', 1)
   const view = ledger.beatBegins()
   const { revoked, unknown } = ledger.compare(view, [{ id: 'a', epoch: 1 }])
   assert.deepEqual(ids(revoked), ['b'])
@@ -16,22 +20,22 @@ test('a claim that the answer lacks is revoked', () => {
 
 test('a claim that the answer has under another epoch is revoked', () => {
   const ledger = new Ledger()
-  ledger.add('a', 1, undefined)
+  add(ledger, 'a')
   const { revoked } = ledger.compare(ledger.beatBegins(), [{ id: 'a', epoch: 2 }])
   assert.deepEqual(ids(revoked), ['a'])
 })
 
 test('whatever changed while the beat was under way is left out', () => {
   const ledger = new Ledger()
-  ledger.add('settled', 1, undefined)
-  ledger.add('carried', 1, undefined)
-  ledger.add('ended', 1, undefined)
+  const settled = add(ledger, 'settled')
+  const carried = add(ledger, 'carried')
+  const ended = add(ledger, 'ended')
   const view = ledger.beatBegins()
-  ledger.add('new', 1, undefined)
-  ledger.carry('carried', 1)
-  ledger.carry('settled', 1)
-  ledger.remove('settled', 1)
-  ledger.remove('ended', 1)
+  add(ledger, 'new')
+  carried.carried = true
+  settled.carried = true
+  ledger.remove(settled)
+  ledger.remove(ended)
   const { revoked, unknown } = ledger.compare(view, [
     { id: 'settled', epoch: 1 },
     { id: 'ended', epoch: 1 },
@@ -42,8 +46,7 @@ test('whatever changed while the beat was under way is left out', () => {
 
 test('a claim that a settle has carried is never revoked', () => {
   const ledger = new Ledger()
-  ledger.add('a', 1, undefined)
-  ledger.carry('a', 1)
+  add(ledger, 'a').carried = true
   assert.deepEqual(ledger.compare(ledger.beatBegins(), []).revoked, [])
 })
 
@@ -74,7 +77,7 @@ test('a claim call that begins during the beat protects what it may bring', () =
   const call = ledger.callBegins()
   const answer = [{ id: 'a', epoch: 1 }]
   assert.deepEqual(ledger.compare(view, answer).unknown, [])
-  ledger.add('a', 1, undefined)
+  add(ledger, 'a')
   ledger.callEnds(call)
   const later = ledger.compare(ledger.beatBegins(), answer)
   assert.deepEqual(later.unknown, [])
@@ -83,10 +86,11 @@ test('a claim call that begins during the beat protects what it may bring', () =
 
 test('the end of an older claim does not remove the newer one of the same task', () => {
   const ledger = new Ledger()
-  ledger.add('a', 1, undefined)
-  ledger.carry('a', 1)
-  ledger.add('a', 2, undefined)
-  assert.equal(ledger.remove('a', 1), undefined)
+  const older = add(ledger, 'a')
+  older.carried = true
+  add(ledger, 'a', 2)
+  assert.equal(ledger.remove(older), true)
+  assert.equal(ledger.remove(older), false)
   assert.equal(ledger.has('a'), true)
   assert.deepEqual(ids(ledger.compare(ledger.beatBegins(), []).revoked), ['a'])
 })

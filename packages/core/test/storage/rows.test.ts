@@ -4,6 +4,7 @@ import { json } from '../../src/codec/json.ts'
 import { isDecodeError, isEncodeError } from '../../src/errors/backend-errors.ts'
 import { toStoredError } from '../../src/errors/stored-error.ts'
 import { isRetryAfterError, RetryAfterError } from '../../src/errors/task-errors.ts'
+import { Ledger } from '../../src/storage/ledger.ts'
 import { restoreError } from '../../src/storage/restored-error.ts'
 import { resultEncoder } from '../../src/storage/results.ts'
 import { taskOf } from '../../src/storage/rows.ts'
@@ -24,9 +25,11 @@ const row: ClaimedRow = {
   errors: [{ name: 'Error', message: 'no', at: 900, attempt: 2 }],
 }
 
+const entry = new Ledger().add(row, 'worker', undefined)
+
 describe('taskOf', () => {
   it('is the claimed task, running and held by its worker', () => {
-    const task = taskOf(row, 'q', 'worker', json<{ n: number }>())
+    const task = taskOf(row, 'q', entry, json<{ n: number }>())
     assert.ok('args' in task)
     assert.deepEqual(task.args, { n: 1 })
     const { parts } = task
@@ -52,14 +55,14 @@ describe('taskOf', () => {
   })
 
   it('makes dates and context once', () => {
-    const { parts } = taskOf(row, 'q', 'worker', json())
+    const { parts } = taskOf(row, 'q', entry, json())
     assert.equal(parts.runAt, parts.runAt)
     assert.equal(parts.context, parts.context)
     assert.equal(parts.context.errors, parts.context.errors)
   })
 
   it('is undecodable, with its parts, where the codec cannot read it', () => {
-    const broken = taskOf({ ...row, args: '{' }, 'q', 'worker', json())
+    const broken = taskOf({ ...row, args: '{' }, 'q', entry, json())
     assert.ok('error' in broken)
     assert.equal(broken.parts.taskId, 'a')
     assert.equal(broken.parts.context.epoch, 7)
@@ -72,7 +75,7 @@ describe('taskOf', () => {
       const decode = (): never => {
         throw thrown
       }
-      const broken = taskOf(row, 'q', 'worker', { encode: String, decode })
+      const broken = taskOf(row, 'q', entry, { encode: String, decode })
       assert.ok('error' in broken && isDecodeError(broken.error))
       assert.equal(broken.error.cause, thrown)
     }

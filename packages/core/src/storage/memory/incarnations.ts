@@ -1,12 +1,12 @@
 import { LeaseLostError } from '../../errors/task-errors.ts'
+import { SwapSet } from '../../internal/swap-set.ts'
 import type { StoreWorker, WorkerRow } from '../task-store.ts'
 import type { MemoryRow } from './memory-row.ts'
 
 /** A worker's incarnation: a lease while it is registered, and the rows that it holds, which may outlive the lease. */
 export interface Incarnation {
   readonly id: string
-  /** By id. */
-  readonly held: Map<string, MemoryRow>
+  readonly held: SwapSet<MemoryRow>
   lease: Lease | undefined
 }
 
@@ -32,7 +32,7 @@ export class Incarnations {
     const { id, name, leaseMs } = worker
     const incarnation = this.#byId.get(id) ?? {
       id,
-      held: new Map<string, MemoryRow>(),
+      held: new SwapSet<MemoryRow>(),
       lease: undefined,
     }
     incarnation.lease = {
@@ -93,7 +93,7 @@ export class Incarnations {
 
   /** The incarnation holds the row no longer. */
   release(incarnation: Incarnation, row: MemoryRow): void {
-    incarnation.held.delete(row.id)
+    incarnation.held.delete(row)
     if (incarnation.lease === undefined) this.#forgetUnused(incarnation)
   }
 

@@ -100,19 +100,16 @@ export class MemoryQueue {
 
   /** See `TaskStore.settle`. */
   settle(worker: string, settlements: readonly StoreSettlement[], now: number): StoreSettled[] {
-    const held = this.rows.incarnations.find(worker)?.held
     return settlements.map(({ id, epoch, outcome }) => {
-      const running = held?.get(id)
-      if (running?.epoch === epoch) {
-        this.#write(running, outcome, now)
-        running.settledAs = outcome.type
-        running.settledBy = worker
+      const row = this.rows.get(id)
+      if (row === undefined || row.epoch !== epoch) return 'stale'
+      if (row.holder?.id === worker) {
+        this.#write(row, outcome, now)
+        row.settledAs = outcome.type
+        row.settledBy = worker
         return 'applied'
       }
-      const row = this.rows.get(id)
-      const repeated =
-        row?.epoch === epoch && row.settledAs === outcome.type && row.settledBy === worker
-      return repeated ? 'repeated' : 'stale'
+      return row.settledAs === outcome.type && row.settledBy === worker ? 'repeated' : 'stale'
     })
   }
 
@@ -141,7 +138,7 @@ export class MemoryQueue {
     const rescueIn = this.rows.incarnations.rescueIn(worker, now)
     return {
       leaseMs: lease.leaseMs,
-      held: Array.from(incarnation.held.values(), ({ id, epoch }) => ({ id, epoch })),
+      held: incarnation.held.all().map(({ id, epoch }) => ({ id, epoch })),
       paused: this.#paused,
       ...(dueIn !== undefined && { dueIn }),
       ...(rescueIn !== undefined && { rescueIn }),
@@ -161,7 +158,7 @@ export class MemoryQueue {
     for (const incarnation of this.rows.incarnations.sweep(now)) {
       if (rescued.length >= limit) continue
       this.rows.incarnations.end(incarnation)
-      for (const row of incarnation.held.values()) {
+      for (const row of incarnation.held.all()) {
         if (rescued.length >= limit) break
         rescued.push(this.#rescue(row, options, now))
       }
@@ -186,7 +183,7 @@ export class MemoryQueue {
     const incarnation = this.rows.incarnations.find(worker)
     if (incarnation === undefined) return
     this.rows.incarnations.end(incarnation)
-    for (const row of incarnation.held.values()) this.rows.giveBack(row)
+    for (const row of incarnation.held.all()) this.rows.giveBack(row)
   }
 
   /** See `TaskStore.count`. */

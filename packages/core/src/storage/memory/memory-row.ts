@@ -1,5 +1,6 @@
 import { BackendError } from '../../errors/backend-errors.ts'
 import type { StoredError } from '../../errors/stored-error.ts'
+import type { Slotted } from '../../internal/swap-set.ts'
 import { show } from '../../internal/validate.ts'
 import type { Metadata } from '../../task/metadata.ts'
 import type { ClaimedRow, NewRow, Row, StoredFailure, StoreOutcome } from '../task-store.ts'
@@ -12,7 +13,7 @@ const ERRORS_KEPT = 10
 const NO_ERRORS: readonly StoredFailure[] = Object.freeze([])
 
 /** A row as the memory store keeps it; nothing outside ever gets hold of one. */
-export class MemoryRow implements Standing<MemoryRow> {
+export class MemoryRow implements Standing<MemoryRow>, Slotted {
   readonly id: string
   readonly attempts: number
   readonly createdAt: number
@@ -47,6 +48,8 @@ export class MemoryRow implements Standing<MemoryRow> {
   settledBy: string | undefined = undefined
   line: Line<MemoryRow> | undefined = undefined
   place = 0
+  /** Among the rows of its holder. */
+  slot = -1
 
   constructor(row: NewRow, now: number) {
     this.id = row.id

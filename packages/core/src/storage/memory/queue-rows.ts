@@ -119,7 +119,7 @@ export class QueueRows {
     forgetSettlement(row)
     row.holder = holder
     row.lockedAt = now
-    holder.held.set(row.id, row)
+    holder.held.add(row)
   }
 
   /** Running to pending, due as it was, hence in its old place, the attempt given back. */
