@@ -4,8 +4,10 @@ import { checkOrder, keepArgs, keyHolder } from './insert.ts'
 import type { QueueRef } from './queues.ts'
 import { statusOf } from './rows.ts'
 import type { Session } from './session.ts'
+import { clamped } from './stored-values.ts'
 
-const FIND = `SELECT seq, status, attempt, due_at IS NOT NULL, run_at, unique_key, key_until
+const FIND = `SELECT seq, ${clamped('status')}, ${clamped('attempt')}, due_at IS NOT NULL,
+  ${clamped('run_at')}, unique_key, ${clamped('key_until')}
   FROM apalis_task WHERE queue = ? AND id = ?`
 const UPDATE = `UPDATE apalis_task SET priority = coalesce(?, priority), run_at = ?,
   lane = CASE ? WHEN 1 THEN ${LANE} END, due_at = ?, metadata = coalesce(?, metadata)

@@ -21,9 +21,14 @@ export interface DatabaseDeps {
 /** Which file a path leads to, whatever it is called. */
 export type FileIdentity = Pick<BigIntStats, 'dev' | 'ino'>
 
-/** What stands at a path now; undefined: nothing. */
-export function fileAt(path: string): FileIdentity | undefined {
-  return statSync(path, { bigint: true, throwIfNoEntry: false })
+/** What stands at a path now; undefined: nothing that can be seen. */
+export function fileAt(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false })
+  } catch {
+    // A folder on the way is no folder any more, or closed to us.
+    return undefined
+  }
 }
 
 /** The connection of a storage: its transactions, and whether its file is still where it was. */

@@ -4,7 +4,7 @@ import type { QueueRef } from './queues.ts'
 import { READY } from './schema.ts'
 import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
-import { isInstant } from './stored-values.ts'
+import { clamped, isInstant } from './stored-values.ts'
 
 /** Longer arguments, in characters, are kept apart: a change of the row would copy them. */
 const LONGEST_INLINE = 1_024
@@ -20,7 +20,7 @@ const PAYLOAD = 'INSERT INTO apalis_payload (task, args) VALUES (?, ?)'
 const SET_ARGS = 'UPDATE apalis_task SET args = ? WHERE seq = ?'
 const DELETE_PAYLOAD = 'DELETE FROM apalis_payload WHERE task = ?'
 const FIND_ID = 'SELECT 1 FROM apalis_task WHERE queue = ? AND id = ?'
-const FIND_KEY = `SELECT seq, id, key_until FROM apalis_task INDEXED BY apalis_task_key
+const FIND_KEY = `SELECT seq, id, ${clamped('key_until')} FROM apalis_task INDEXED BY apalis_task_key
   WHERE queue = ? AND unique_key = ? AND key_held = 1`
 const FREE_KEY = 'UPDATE apalis_task SET key_held = NULL WHERE seq = ?'
 

@@ -15,6 +15,7 @@ import type { QueueRef } from './queues.ts'
 import { SELECT_ROWS, storedRow } from './rows.ts'
 import { READY, SUSPECT } from './schema.ts'
 import type { Session } from './session.ts'
+import { clamped } from './stored-values.ts'
 
 /** So long an ended incarnation is remembered, so that a settle of its own that is repeated is known as such. */
 const REMEMBERED_MS = 86_400_000
@@ -30,7 +31,7 @@ const REGISTER = `INSERT INTO apalis_worker
 const RENEW = `UPDATE apalis_worker SET beat_at = ?, lease_end = ? + lease_ms
   WHERE queue = ? AND incarnation = ? AND lease_end IS NOT NULL RETURNING id, lease_ms`
 const PAUSED = 'SELECT paused FROM apalis_queue WHERE id = ?'
-export const HELD = `SELECT id, epoch FROM apalis_task INDEXED BY apalis_task_running
+export const HELD: string = `SELECT id, ${clamped('epoch')} FROM apalis_task INDEXED BY apalis_task_running
   WHERE queue = ? AND worker = ? AND status = 1`
 /** Whether a row can be claimed now, whatever its lane. */
 export const ANY_READY = `SELECT 1 FROM apalis_task INDEXED BY apalis_task_ready
@@ -39,14 +40,14 @@ export const ANY_READY = `SELECT 1 FROM apalis_task INDEXED BY apalis_task_ready
  * Everybody who holds rows of a queue, each found by one step along the index, with the end of the lease: null when it was
  * ended, or when there is no registration at all.
  */
-export const HOLDERS = `WITH RECURSIVE holder (worker) AS (
+export const HOLDERS: string = `WITH RECURSIVE holder (worker) AS (
     SELECT min(worker) FROM apalis_task INDEXED BY apalis_task_running
       WHERE queue = ? AND status = 1
     UNION ALL
     SELECT (SELECT min(worker) FROM apalis_task INDEXED BY apalis_task_running
       WHERE queue = ? AND status = 1 AND worker > holder.worker)
     FROM holder WHERE holder.worker IS NOT NULL)
-  SELECT holder.worker, w.lease_end FROM holder LEFT JOIN apalis_worker w ON w.id = holder.worker
+  SELECT ${clamped('holder.worker')}, w.lease_end FROM holder LEFT JOIN apalis_worker w ON w.id = holder.worker
   WHERE holder.worker IS NOT NULL`
 const END_LEASE = 'UPDATE apalis_worker SET lease_end = NULL WHERE id = ?'
 /** Lapsed workers that hold nothing; the second is for those that were forgotten long ago. */
@@ -56,7 +57,7 @@ const FORGET = `UPDATE apalis_worker SET lease_end = NULL WHERE queue = ? AND le
 const ERASE = `DELETE FROM apalis_worker WHERE queue = ? AND lease_end IS NULL AND beat_at < ?
   AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
     WHERE queue = apalis_worker.queue AND worker = apalis_worker.id AND status = 1)`
-const HELD_ROWS = `SELECT seq, id, rescues, attempt FROM apalis_task INDEXED BY apalis_task_running
+const HELD_ROWS = `SELECT seq, id, ${clamped('rescues')}, ${clamped('attempt')} FROM apalis_task INDEXED BY apalis_task_running
   WHERE queue = ? AND worker = ? AND status = 1 ORDER BY seq LIMIT ? + 0`
 /** The lane is that of the rescue that is being counted. */
 const RESCUE = `UPDATE apalis_task SET rescues = rescues + 1, status = 0, attempt = attempt - 1,

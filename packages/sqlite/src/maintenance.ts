@@ -1,7 +1,5 @@
-import { statSync } from 'node:fs'
 import { systemClock } from '@apalis/core'
-import type { Database } from './database.ts'
-import { isBusy } from './sqlite-errors.ts'
+import { type Database, fileAt } from './database.ts'
 import type { Transactions } from './transactions.ts'
 
 /** How the log is kept bounded. */
@@ -42,9 +40,7 @@ export class Maintenance {
     const now = systemClock.monotonic()
     if (now < this.#lookAt || this.#database.file === undefined) return
     this.#lookAt = now + this.#log.everyMs
-    const { size } = statSync(`${this.#database.path}-wal`, { throwIfNoEntry: false }) ?? {
-      size: 0,
-    }
+    const size = fileAt(`${this.#database.path}-wal`)?.size ?? 0n
     if (size >= this.#log.largestLog) setImmediate(() => this.#checkpoint())
   }
 
@@ -68,9 +64,8 @@ export class Maintenance {
     if (this.#database.file === undefined || this.#database.problem() !== undefined) return
     try {
       this.#database.sql.rows('PRAGMA wal_checkpoint(TRUNCATE)')
-    } catch (error) {
-      // Others are at work with the file: the next one who looks, or who closes it, does it.
-      if (!isBusy(error)) throw error
+    } catch {
+      // Others are at work with the file, or something is wrong with it that the next call will tell.
     }
   }
 

@@ -30,11 +30,12 @@ const TOO_LARGE = `SELECT seq FROM (SELECT * FROM apalis_task INDEXED BY apalis_
     .join(' OR ')}`
 /** What {@link sweepOdd} looks for. The condition is word for word that of the index, or it would not be used. */
 export const ODD = `SELECT seq, CASE WHEN typeof(status) = 'integer' AND status BETWEEN 0 AND 4
-    THEN status END, typeof(worker), CASE WHEN typeof(run_at) IN ('integer', 'real') THEN
+    THEN status END, 
+    coalesce(worker BETWEEN 1 AND 9007199254740990, 0), CASE WHEN typeof(run_at) IN ('integer', 'real') THEN
     CAST(run_at AS REAL) END, CAST(status AS TEXT)
   FROM apalis_task INDEXED BY apalis_task_odd WHERE queue = ? AND CASE status
   WHEN 0 THEN CASE lane WHEN 1 THEN 0 WHEN 2 THEN 0 ELSE typeof(due_at) <> 'integer' END
-  WHEN 1 THEN worker IS NULL OR lane IS NOT NULL
+  WHEN 1 THEN NOT coalesce(worker BETWEEN 1 AND 9007199254740990, 0) OR lane IS NOT NULL
   WHEN 2 THEN finished_at IS NULL OR lane IS NOT NULL
   WHEN 3 THEN CASE lane WHEN 1 THEN 0 WHEN 2 THEN 0 ELSE typeof(due_at) <> 'integer' END
   WHEN 4 THEN finished_at IS NULL OR lane IS NOT NULL
@@ -95,8 +96,8 @@ export function killTooLarge(
 export function sweepOdd(session: Session, queue: QueueRef): void {
   const rows = session.sql.rows(ODD, queue.id, AT_ONCE)
   if (rows.length === 0) return
-  for (const [seq, status, workerType, runAt, shown] of rows) {
-    mend(session, queue, { seq: Number(seq), status, owned: workerType !== 'null', runAt, shown })
+  for (const [seq, status, owned, runAt, shown] of rows) {
+    mend(session, queue, { seq: Number(seq), status, owned: owned === 1, runAt, shown })
   }
   recount(session, queue)
   session.effects.due(queue)

@@ -4,13 +4,13 @@ import { READY, SUSPECT } from './schema.ts'
 import type { Statements } from './statements.ts'
 import type { Reading, Session } from './session.ts'
 import { codeOf, SELECT_ROWS, type StoredRow, storedRow } from './rows.ts'
-import { isWhole } from './stored-values.ts'
+import { clamped, isWhole } from './stored-values.ts'
 
 const BY_ID = `${SELECT_ROWS} WHERE t.queue = ? AND t.id = ?`
 const AWAIT = 'INSERT OR IGNORE INTO apalis_awaited (queue, id) VALUES (?, ?)'
 const COUNTS =
   'SELECT pending, running, done, failed, killed, future FROM apalis_queue WHERE id = ?'
-const BECOME_DUE = `SELECT count(*), min(due_at) FROM apalis_task INDEXED BY apalis_task_future
+const BECOME_DUE = `SELECT count(*), ${clamped('min(due_at)')} FROM apalis_task INDEXED BY apalis_task_future
   WHERE queue = ? AND due_at <= ?`
 /** The longest waiting of each lane and priority, each found by one step along the index. */
 const OLDEST = `WITH RECURSIVE stair (priority) AS (
@@ -21,7 +21,7 @@ const OLDEST = `WITH RECURSIVE stair (priority) AS (
       WHERE t.queue = ? AND t.lane = ? AND t.priority < stair.priority
       ORDER BY t.priority DESC LIMIT 1)
     FROM stair WHERE stair.priority IS NOT NULL)
-  SELECT min((SELECT t.run_at FROM apalis_task t INDEXED BY apalis_task_ready
+  SELECT min((SELECT ${clamped('t.run_at')} FROM apalis_task t INDEXED BY apalis_task_ready
     WHERE t.queue = ? AND t.lane = ? AND t.priority = stair.priority ORDER BY t.run_at LIMIT 1))
   FROM stair WHERE stair.priority IS NOT NULL`
 const QUEUES = `SELECT name, paused FROM apalis_queue q

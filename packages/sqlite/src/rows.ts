@@ -1,7 +1,7 @@
 import type { ClaimedRow, Row, StoredFailure } from '@apalis/core'
 import { DONE, FAILED, KILLED, PENDING, RUNNING } from './schema.ts'
 import type { Values } from './statements.ts'
-import { isInstant, isWhole, parseFailures, parseMetadata } from './stored-values.ts'
+import { clamped, isInstant, isWhole, parseFailures, parseMetadata } from './stored-values.ts'
 
 type StoredStatus = Row['status']
 
@@ -133,16 +133,15 @@ export function unusable(column: string, value: unknown): string {
   return `${column} is ${value instanceof Uint8Array ? 'a blob' : shown}`
 }
 
-/** A number of any size or type as one that JavaScript has room for; what is none comes out too large. */
-function clamped(column: string): string {
-  return `max(min(t.${column}, 9007199254740991), -9007199254740991)`
-}
-
 /** Reads whole rows: followed by a condition on `t`, and never failing on what stands in them. */
 export const SELECT_ROWS: string = `SELECT ${[
   't.seq',
-  ...['status', 'priority', 'attempt', 'attempts', 'run_at', 'created_at'].map(clamped),
-  ...['epoch', 'rescues', 'releases', 'timeout_ms', 'locked_at', 'finished_at'].map(clamped),
+  ...['status', 'priority', 'attempt', 'attempts', 'run_at', 'created_at'].map((column) =>
+    clamped(`t.${column}`),
+  ),
+  ...['epoch', 'rescues', 'releases', 'timeout_ms', 'locked_at', 'finished_at'].map((column) =>
+    clamped(`t.${column}`),
+  ),
   't.id',
   't.unique_key',
   't.metadata',

@@ -105,7 +105,7 @@ CREATE INDEX apalis_task_finished ON apalis_task (queue, status, finished_at)
 -- Rows that no other index would lead to, though they have not ended: written by hand, empty otherwise.
 CREATE INDEX apalis_task_odd ON apalis_task (queue) WHERE CASE status
   WHEN 0 THEN CASE lane WHEN 1 THEN 0 WHEN 2 THEN 0 ELSE typeof(due_at) <> 'integer' END
-  WHEN 1 THEN worker IS NULL OR lane IS NOT NULL
+  WHEN 1 THEN NOT coalesce(worker BETWEEN 1 AND 9007199254740990, 0) OR lane IS NOT NULL
   WHEN 2 THEN finished_at IS NULL OR lane IS NOT NULL
   WHEN 3 THEN CASE lane WHEN 1 THEN 0 WHEN 2 THEN 0 ELSE typeof(due_at) <> 'integer' END
   WHEN 4 THEN finished_at IS NULL OR lane IS NOT NULL

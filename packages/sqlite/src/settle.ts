@@ -4,6 +4,7 @@ import type { Counted } from './effects.ts'
 import type { QueueRef } from './queues.ts'
 import { codeOf } from './rows.ts'
 import type { Session } from './session.ts'
+import { clamped } from './stored-values.ts'
 
 const WORKER = 'SELECT id FROM apalis_worker WHERE queue = ? AND incarnation = ?'
 
@@ -12,14 +13,16 @@ const FENCE = 'WHERE queue = ? AND id = ? AND epoch = ? AND status = 1 AND worke
 export const SETTLE_DONE: string = `UPDATE apalis_task
   SET status = 2, finished_at = ?, releases = 0, result = ?, ${FREED} ${FENCE}`
 const SETTLE_KILLED = `UPDATE apalis_task SET status = 4, finished_at = ?, releases = 0, ${FREED}
-  ${FENCE} RETURNING seq, attempt`
+  ${FENCE} RETURNING seq, ${clamped('attempt')}`
 const SETTLE_FAILED = `UPDATE apalis_task SET status = 3, run_at = ?, lane = CASE ? WHEN 1 THEN ${LANE} END,
-  due_at = ?, releases = 0 ${FENCE} RETURNING seq, attempt`
+  due_at = ?, releases = 0 ${FENCE} RETURNING seq, ${clamped('attempt')}`
 const SETTLE_GIVEN_BACK = `UPDATE apalis_task SET ${GIVEN_BACK}
-  ${FENCE} RETURNING seq, attempt + 1`
+  ${FENCE} RETURNING seq, ${clamped('attempt + 1')}`
 const SETTLE_DEFERRED = `UPDATE apalis_task SET status = 0, run_at = ?, lane = CASE ? WHEN 1 THEN ${LANE} END,
-  due_at = ?, attempt = attempt - 1, releases = releases + 1 ${FENCE} RETURNING seq, attempt + 1`
-const VERDICT = 'SELECT status, epoch, worker FROM apalis_task WHERE queue = ? AND id = ?'
+  due_at = ?, attempt = attempt - 1, releases = releases + 1 ${FENCE} RETURNING seq, ${clamped('attempt + 1')}`
+/** The row shows this outcome of this claim. Compared by SQLite: what stands there may be anything. */
+const REPEATED = `SELECT 1 FROM apalis_task
+  WHERE queue = ? AND id = ? AND epoch = ? AND worker = ? AND status = ?`
 
 /** See `TaskStore.settle`. */
 export function settleRows(
@@ -116,7 +119,7 @@ function verdict(
   worker: number,
   { id, epoch, outcome }: StoreSettlement,
 ): StoreSettled {
-  const [status, storedEpoch, storedWorker] = sql.row(VERDICT, queue.id, id) ?? []
   const shown = codeOf(outcome.type === 'released' ? 'pending' : outcome.type)
-  return storedEpoch === epoch && storedWorker === worker && status === shown ? 'repeated' : 'stale'
+  const row = sql.row(REPEATED, queue.id, id, epoch, worker, shown)
+  return row === undefined ? 'stale' : 'repeated'
 }

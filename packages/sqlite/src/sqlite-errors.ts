@@ -1,4 +1,4 @@
-import { type Applied, BackendError } from '@apalis/core'
+import { ApalisError, type Applied, BackendError } from '@apalis/core'
 
 /** The primary result codes of SQLite that make a difference here. */
 const CODES = {
@@ -58,15 +58,19 @@ export function isTooLargeNumber(error: unknown): boolean {
   )
 }
 
-/** An error of SQLite as core knows it; any other error as it is. */
+/**
+ * Whatever was thrown while a call was made, as core knows it: a passing failure of SQLite may be tried again, anything
+ * else would fail again.
+ */
 export function toBackendError(
   operation: string,
   error: unknown,
   { path, applied }: { readonly path: string; readonly applied: Applied },
 ): unknown {
+  if (error instanceof ApalisError) return error
   const code = sqliteCode(error)
-  if (code === undefined || !(error instanceof Error)) return error
-  const transient = code !== 'other' && passing.has(code)
-  const message = code === 'SQLITE_FULL' ? `${error.message} (is the disk full?)` : error.message
+  const transient = code !== undefined && code !== 'other' && passing.has(code)
+  const text = error instanceof Error ? error.message : String(error)
+  const message = code === 'SQLITE_FULL' ? `${text} (is the disk full?)` : text
   return new BackendError(operation, `${path}: ${message}`, { transient, applied, cause: error })
 }

@@ -3,6 +3,11 @@ import type { Metadata, StoredError, StoredFailure } from '@apalis/core'
 /** The largest instant that a Date can show, in milliseconds since 1970. */
 const LAST_INSTANT = 8_640_000_000_000_000
 
+/** SQL: a number of any size or type as one that JavaScript has room for; what is none comes out too large. */
+export function clamped(column: string): string {
+  return `max(min(${column}, 9007199254740991), -9007199254740991)`
+}
+
 /** Whether a value that was read is a whole number of at least `min`. */
 export function isWhole(value: unknown, min: number): value is number {
   return (

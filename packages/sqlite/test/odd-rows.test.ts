@@ -144,6 +144,51 @@ test('a row that only says what it is and for whom is a task', async () => {
   await store.close()
 })
 
+const whileRunning: Readonly<Record<string, string>> = {
+  'an epoch that JavaScript has no room for': 'epoch = 9223372036854775807',
+  'an epoch of text': "epoch = 'new'",
+  'an attempt that JavaScript has no room for': 'attempt = -9223372036854775807',
+  'an attempt of text': "attempt = 'many'",
+  'rescues of text': "rescues = 'two'",
+  'a run_at that JavaScript has no room for': 'run_at = -9223372036854775807',
+  'another holder': 'worker = 9223372036854775807',
+  'a holder of text': "worker = 'me'",
+  'a status of text': "status = 'busy'",
+}
+
+for (const [what, change] of Object.entries(whileRunning)) {
+  test(`a running row that gets ${what} disturbs neither beats nor the ends of its neighbours`, async () => {
+    using folder = testFolder()
+    const { store, clock, write, row } = await written(folder.file())
+    const { rows } = await store.claim(worker, 10, claimOptions)
+    write(`UPDATE apalis_task SET ${change} WHERE id = 'odd'`)
+    const { held } = await store.beat(worker)
+    assert.ok(held.some(({ id }) => id === 'before') && held.some(({ id }) => id === 'after'))
+    const error = { name: 'Error', message: 'it failed' }
+    const settled = await store.settle(
+      worker,
+      rows.map(({ id, epoch }) => ({
+        id,
+        epoch,
+        outcome: id === 'odd' ? { type: 'failed', error, retryInMs: 0 } : { type: 'done' },
+      })),
+    )
+    assert.deepEqual([settled[0], settled[2]], ['applied', 'applied'])
+    assert.equal((await store.count(queue)).done, 2)
+    // Whatever it is now, it comes to an end.
+    await clock.advance(60_000)
+    const poison = { name: 'PoisonError', message: 'too often' }
+    await store.rescue(queue, 10, { maxRescues: 3, poison })
+    await store.register({ ...worker, id: 'v' })
+    await store.beat({ ...worker, id: 'v' })
+    await store.claim({ ...worker, id: 'v' }, 10, claimOptions)
+    await store.kill(queue, 'odd', error)
+    assert.equal((await row('odd')).status, 'killed')
+    assert.deepEqual(await store.remove(queue, 'odd'), { changed: true })
+    await store.close()
+  })
+}
+
 const lost: Readonly<Record<string, readonly [change: string, becomes: Row['status']]>> = {
   'a running row without a holder': ['status = 1, lane = NULL', 'pending'],
   'a running row that could be claimed as well': ['status = 1, worker = 1', 'running'],

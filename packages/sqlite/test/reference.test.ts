@@ -219,13 +219,9 @@ test('whatever is done to it, it answers as the reference does', async () => {
         for (const [[what, run], ms] of sequence) {
           done.push(what)
           const expected = await answer(reference, run, known[0])
-          const actual = await answer(store as TaskStore, run, known[1])
+          const actual = await answer(store, run, known[1])
           assert.deepEqual(actual, expected, done.join('\n'))
-          assert.deepEqual(
-            await everything(store as TaskStore),
-            await everything(reference),
-            done.join('\n'),
-          )
+          assert.deepEqual(await everything(store), await everything(reference), done.join('\n'))
           if (ms > 0) clock.step(ms)
         }
         await store.close()
