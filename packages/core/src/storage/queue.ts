@@ -8,6 +8,7 @@ import type {
 } from '../backend/backend.ts'
 import type { Codec } from '../codec/codec.ts'
 import { json } from '../codec/json.ts'
+import { OptionError } from '../internal/validate.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Backoff } from '../task/backoff.ts'
 import type { QueueContext, Task } from '../task/task.ts'
@@ -163,9 +164,13 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
 
   /**
    * Pushes in a transaction of the caller's: what is rolled back was never there, what is committed wakes the workers.
-   * Nothing is grouped or put off: the storage is asked before a push gives back its promise.
+   * Nothing is grouped or put off: the storage is asked before a push gives back its promise. Throws an `OptionError`
+   * without a transaction.
    */
   within(tx: Tx): TaskSink<In> {
+    if (tx === undefined || tx === null) {
+      throw new OptionError('within', tx, 'a transaction of yours')
+    }
     return new Sink(this.#rows, this.#lanes.within(tx))
   }
 

@@ -263,3 +263,10 @@ describe('Queue.pushTask', () => {
     await assert.rejects(queue.pushTask(stored as never), OptionError)
   })
 })
+
+it('within refuses to push outside of any transaction', () => {
+  const queue = new Lab().storage.queue<number>('q')
+  // What a caller without types may do.
+  const missing = undefined as never
+  assert.throws(() => queue.within(missing), /within: expected a transaction/)
+})
