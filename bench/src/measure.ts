@@ -8,8 +8,8 @@ const [suite = '', name = '', tasks = '', concurrency = ''] = process.argv.slice
 const contender = suites[suite]?.find((candidate) => candidate.name === name)
 if (contender === undefined) throw new Error(`no contender "${name}" in suite "${suite}"`)
 const count = Number(tasks)
-// So that nobody is measured while its code is still interpreted.
-const warmUp = Math.min(count, 20_000)
+// So that nobody is measured while its code is interpreted and its heap grows to its size.
+const warmUp = count
 await contender.run(warmUp, Number(concurrency), new Deliveries(warmUp))
 globalThis.gc?.()
 const deliveries = new Deliveries(count)
