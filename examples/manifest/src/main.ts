@@ -1,5 +1,6 @@
 import { Shutdown } from '@apalis/core'
 
+import { EventLog } from './event-log.ts'
 import { checkPaths, type Options, readOptions, usage, UsageError } from './options.ts'
 import { showProgress } from './progress.ts'
 import { problems, table } from './report.ts'
@@ -21,7 +22,9 @@ async function main(args: readonly string[]): Promise<number> {
       return 0
     }
     await checkPaths(options)
-    return await run(options)
+    if (options.log === undefined) return await run(options)
+    using log = new EventLog(options.log)
+    return await run(options, log)
   } catch (error) {
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`)
     if (error instanceof UsageError) process.stderr.write('--help says how to call this\n')
@@ -29,7 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function run(options: Options): Promise<number> {
+async function run(options: Options, log?: EventLog): Promise<number> {
   const tally = new Tally((line) => display.note(line))
   const shutdown = new Shutdown()
   let code = 0
@@ -45,7 +48,8 @@ async function run(options: Options): Promise<number> {
   let written: boolean
   try {
     display.note(`reading ${options.folder} with ${counted(options.workers, 'worker')}`)
-    written = await writeManifest({ ...options, tally, shutdown })
+    const except = options.log === undefined ? [] : [options.log]
+    written = await writeManifest({ ...options, except, log, tally, shutdown })
   } finally {
     display.stop()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
@@ -56,6 +60,7 @@ async function run(options: Options): Promise<number> {
   if (!written) {
     const left = `${tally.foundAll ? '' : 'at least '}${counted(tally.left, 'file')} left`
     process.stdout.write(`stopped: ${left}, no manifest written\n`)
+    process.stdout.write('the same command goes on from there\n')
     return code || 1
   }
   process.stdout.write(`wrote ${options.output}\n`)

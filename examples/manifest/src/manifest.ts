@@ -8,24 +8,22 @@ export interface ManifestEntry extends FileName, Digest {}
 
 /**
  * Writes a manifest: a JSON array with one entry a line, in the order in which they are added. It grows in a temporary
- * file beside its place, which it takes at the end in one step: whoever reads there finds a whole one, the old or the new.
+ * file, which takes its place at the end in one step: whoever reads there finds a whole one, the old or the new.
  */
 export class ManifestWriter implements AsyncDisposable {
-  /** Where it grows. */
-  readonly temporary: string
   readonly #output: string
+  readonly #temporary: string
   readonly #file: FileHandle
   #separator = '[\n'
 
   private constructor(output: string, temporary: string, file: FileHandle) {
     this.#output = output
-    this.temporary = temporary
+    this.#temporary = temporary
     this.#file = file
   }
 
-  /** Begins the manifest that is to lie at `output`. */
-  static async open(output: string): Promise<ManifestWriter> {
-    const temporary = `${output}.${process.pid}.tmp`
+  /** Begins the manifest that is to lie at `output`; it grows at `temporary`, in the place of whatever lies there. */
+  static async open(output: string, temporary: string): Promise<ManifestWriter> {
     return new ManifestWriter(output, temporary, await open(temporary, 'w'))
   }
 
@@ -44,12 +42,12 @@ export class ManifestWriter implements AsyncDisposable {
     await this.#file.appendFile(this.#separator === ',\n' ? '\n]\n' : '[]\n')
     await this.#file.sync()
     await this.#file.close()
-    await rename(this.temporary, this.#output)
+    await rename(this.#temporary, this.#output)
   }
 
   /** Leaves nothing behind but what was put in its place. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close()
-    await rm(this.temporary, { force: true })
+    await rm(this.#temporary, { force: true })
   }
 }

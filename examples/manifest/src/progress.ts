@@ -9,7 +9,7 @@ const WINDOW_MS = 10_000
 const BAR_EVERY_MS = 100
 const LINE_EVERY_MS = 3_000
 
-/** Files per second of late, from the numbers of files done that it is told. */
+/** Files per second of late, from the numbers of files hashed that it is told. */
 export class Rate {
   readonly #samples: { readonly ms: number; readonly done: number }[] = []
 
@@ -76,9 +76,10 @@ export interface DisplayOptions {
 /** Shows progress: a bar that moves on a terminal, elsewhere a line every few seconds. */
 export function showProgress({ tally, stream, clock = systemClock }: DisplayOptions): Display {
   const rate = new Rate()
-  rate.add(clock.monotonic(), tally.done)
+  const sample = (): void => rate.add(clock.monotonic(), tally.done - tally.doneBefore)
+  sample()
   const measured = (): string => {
-    rate.add(clock.monotonic(), tally.done)
+    sample()
     return progressText(tally, rate.perSecond())
   }
   if (canShowBar(stream)) return showBar(tally, stream, clock, measured)

@@ -3,15 +3,19 @@ import { byteSize, count, duration, rateText } from './text.ts'
 
 /** The closing table, one line a row. */
 export function table(tally: Tally, elapsedMs: number): string {
-  const { done, bytes, gzipBytes, retried, killed, unreadable, skipped } = tally
+  const { done, bytes, gzipBytes, doneBefore, bytesBefore } = tally
+  const { retried, killed, unreadable, skipped } = tally
   const perSecond = (value: number): number => (elapsedMs > 0 ? (value * 1_000) / elapsedMs : 0)
   const share = bytes === 0 ? '' : `, ${Math.round((gzipBytes / bytes) * 100)}%`
   const rows: readonly (readonly [string, string])[] = [
-    ['files', count(done)],
+    ['files', doneBefore === 0 ? count(done) : `${count(done)} (${count(doneBefore)} done before)`],
     ['bytes', `${count(bytes)} (${byteSize(bytes)})`],
     ['compressed', `${count(gzipBytes)} (${byteSize(gzipBytes)})${share}`],
     ['time', duration(elapsedMs)],
-    ['rate', `${rateText(perSecond(done))} files/s, ${byteSize(perSecond(bytes))}/s`],
+    [
+      'rate',
+      `${rateText(perSecond(done - doneBefore))} files/s, ${byteSize(perSecond(bytes - bytesBefore))}/s`,
+    ],
     ['retried', count(retried)],
     ['killed', count(killed)],
     ['unreadable folders', count(unreadable)],

@@ -5,8 +5,11 @@ import { type Clock, Monitor, Shutdown, systemClock } from '@apalis/core'
 
 import { collect } from './collect.ts'
 import { grouped, inOrder } from './in-order.ts'
+import { takeLock } from './lock.ts'
 import { ManifestWriter } from './manifest.ts'
 import { type BytePath, type FileName, toBytePath } from './names.ts'
+import { filesAt, type Places, placesFor } from './places.ts'
+import { leftovers, retryKilled } from './leftovers.ts'
 import { openStore, type Store } from './store.ts'
 import type { Tally } from './tally.ts'
 import { walk, type WalkOptions } from './walk.ts'
@@ -24,6 +27,8 @@ const BOUNDS = { atOnce: 40, ahead: 1_000 }
 export interface RunOptions extends WorkersOptions {
   /** Where the manifest goes. */
   readonly output: string
+  /** Files that are not to be in it. @default none */
+  readonly except?: readonly string[]
   /** Its start ends the run as Ctrl-C does. @default one of its own */
   readonly shutdown?: Shutdown
   /** @default the system's */
@@ -32,47 +37,61 @@ export interface RunOptions extends WorkersOptions {
 
 /**
  * Writes the manifest of a folder: one task for each file, run by several workers under one monitor. True: the manifest is
- * written. False: SIGINT, SIGTERM or the shutdown came before; the tally says what is left.
+ * written. False: SIGINT, SIGTERM or the shutdown came before; the tally says what is left. The next call for the same
+ * folder and manifest goes on from there, also where this one ended in no such good order.
  */
 export async function writeManifest(options: RunOptions): Promise<boolean> {
   const { shutdown = new Shutdown(), clock = systemClock } = options
-  await using store = await openStore(clock)
-  await using writer = await ManifestWriter.open(options.output)
+  const places = await placesFor(options.folder, options.output)
+  using lock = takeLock(places.lock)
+  if (lock === undefined) {
+    throw new Error(`another run hashes '${options.folder}' for '${options.output}' now`)
+  }
+  await using store = await openStore(places.queue, clock)
+  await using writer = await ManifestWriter.open(options.output, places.temporary)
+  for (const line of await leftovers(store, new Date(clock.now()))) options.tally.note(line)
+  await retryKilled(store)
   const monitor = new Monitor({ shutdown, clock })
   addWorkers(monitor, store, options)
   const over = new AbortController()
   const running = monitor.runWithSignal().finally(() => over.abort())
   // Heard at the end: what it cuts off comes first.
   running.catch(() => {})
-  const ends = {
+  const run = {
+    store,
+    places,
     over: over.signal,
     halted: AbortSignal.any([shutdown.signal, over.signal]),
   }
+  let written: boolean
   try {
-    return await fill(writer, store, options, ends)
+    written = await fill(writer, run, options)
   } finally {
     shutdown.start()
     await running
   }
+  // Only now: from here on nothing is left to go on with.
+  if (written) await store.remove()
+  return written
 }
 
-/** `halted`: queue no more. `over`: no worker runs any more. */
-interface Ends {
+/** What a run goes on with. */
+interface Run {
+  readonly store: Store
+  readonly places: Places
+  /** Queue no more. */
   readonly halted: AbortSignal
+  /** No worker runs any more. */
   readonly over: AbortSignal
 }
 
 /** Puts every file of the folder into the manifest. True: the manifest is in its place. */
-async function fill(
-  writer: ManifestWriter,
-  { files: queue }: Store,
-  options: RunOptions,
-  { halted, over }: Ends,
-): Promise<boolean> {
+async function fill(writer: ManifestWriter, run: Run, options: RunOptions): Promise<boolean> {
   const { tally } = options
-  const files = filesOf(options, writer, halted)
-  const groups = inOrder(grouped(files, GROUP), BOUNDS, (group) =>
-    collect(group, { queue, tally, over }),
+  const { store, over } = run
+  const folder = Buffer.from(options.folder)
+  const groups = inOrder(grouped(filesOf(run, options), GROUP), BOUNDS, (group) =>
+    collect(group, { folder, queue: store.files, tally, over }),
   )
   for await (const entries of groups) await writer.add(entries)
   // Halted, even so nothing may be missing.
@@ -83,12 +102,11 @@ async function fill(
 
 /** The files to be hashed; while they are walked, a second walk that waits for nobody counts them. */
 async function* filesOf(
-  { folder, output, tally }: RunOptions,
-  { temporary }: ManifestWriter,
-  halted: AbortSignal,
+  { places, halted }: Run,
+  { folder, output, except: others = [], tally }: RunOptions,
 ): AsyncGenerator<BytePath> {
   const root = Buffer.from(folder)
-  const except = await placesIn(folder, [output, temporary])
+  const except = await placesIn(folder, [output, ...filesAt(places), ...others])
   const walked = new AbortController()
   void countFiles(root, { except, signal: AbortSignal.any([halted, walked.signal]) }, tally)
   let files = 0

@@ -14,6 +14,9 @@ export class Tally {
   done = 0
   bytes = 0
   gzipBytes = 0
+  /** What of these an interrupted run had done. */
+  doneBefore = 0
+  bytesBefore = 0
   /** Attempts that failed and were not the last. */
   retried = 0
   /** Files given up. */
@@ -24,6 +27,8 @@ export class Tally {
   skipped = 0
   /** One line for each file or folder that is missing from the manifest, the first {@link KEPT} of them. */
   readonly problems: string[] = []
+  /** The tasks that began in this run and have not been told to be finished. */
+  readonly #begun = new Set<string>()
   readonly #note: (line: string) => void
 
   /** `note` is told at once what cannot wait for the end. */
@@ -52,11 +57,19 @@ export class Tally {
     this.skipped += 1
   }
 
-  /** A file is done. */
-  finish({ size, gzipSize }: Digest): void {
+  /** A task begins, maybe not for the first time. */
+  begin(task: string): void {
+    this.#begun.add(task)
+  }
+
+  /** A file is done; by an interrupted run, where its task has not begun in this one. */
+  finish(task: string, { size, gzipSize }: Digest): void {
     this.done += 1
     this.bytes += size
     this.gzipBytes += gzipSize
+    if (this.#begun.delete(task)) return
+    this.doneBefore += 1
+    this.bytesBefore += size
   }
 
   /** A file was given up. */

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, stat, utimes } from 'node:fs/promises'
 import { test } from 'node:test'
 
 import { Monitor, Shutdown } from '@apalis/core'
 import { TestClock } from '@apalis/core/testing'
 
 import { collect } from '../src/collect.ts'
+import { retryKilled } from '../src/leftovers.ts'
 import { openStore, type Store } from '../src/store.ts'
 import { Tally } from '../src/tally.ts'
 import { addWorkers } from '../src/workers.ts'
@@ -19,7 +20,7 @@ test('tries again what cannot be read, until it can', async () => {
   // As if it had been a file when the folder was walked.
   await mkdir(folder.at('b'))
   const collected = lab.collect(['a', 'b'])
-  while (tally.retried < 2) await clock.advance('1s')
+  while (tally.retried < 1) await clock.settle()
   await rm(folder.at('b'), { recursive: true })
   await folder.write('b', 'b at last')
   const entries = await lab.advanceUntil(collected)
@@ -55,9 +56,33 @@ test('what the queue knows already is not done again', async () => {
   const { folder, tally } = lab
   await folder.write('a', 'a')
   const first = await lab.collect(['a'])
-  await folder.write('a', 'another')
   assert.deepEqual(await lab.collect(['a']), first)
-  assert.equal(tally.done, 2)
+  assert.deepEqual(await lab.epochs(), [1])
+  assert.deepEqual([tally.done, tally.doneBefore], [2, 1])
+})
+
+test('a file that has changed is another, also with its size and time as they were', async () => {
+  await using lab = await makeLab()
+  const { folder } = lab
+  await folder.write('a', 'one')
+  const { atime, mtime } = await stat(folder.at('a'))
+  await lab.collect(['a'])
+  await folder.write('a', 'two')
+  await utimes(folder.at('a'), atime, mtime)
+  const [entry] = await lab.collect(['a'])
+  assert.equal(entry?.sha256, sha256('two'))
+})
+
+test('what an interrupted run gave up is tried again', async () => {
+  await using lab = await makeLab()
+  const { tally } = lab
+  await lab.collect(['gone'])
+  await lab.collect(['gone'])
+  assert.deepEqual(await lab.epochs(), [1])
+  await retryKilled(lab.store)
+  await lab.collect(['gone'])
+  assert.deepEqual(await lab.epochs(), [2])
+  assert.equal(tally.killed, 3)
 })
 
 test('when no worker runs any more, gives back what has ended', async () => {
@@ -79,7 +104,7 @@ test('when no worker runs any more, gives back what has ended', async () => {
 async function makeLab() {
   const folder = await tempFolder()
   const clock = new TestClock()
-  const store: Store = await openStore(clock)
+  const store: Store = await openStore(':memory:', clock)
   const tally = new Tally()
   const shutdown = new Shutdown()
   const over = new AbortController()
@@ -92,11 +117,21 @@ async function makeLab() {
   }
   return {
     folder,
+    store,
     clock,
     tally,
     stop,
     collect: (paths: readonly string[]) =>
-      collect(paths, { queue: store.files, tally, over: over.signal }),
+      collect(paths, {
+        folder: Buffer.from(folder.path),
+        queue: store.files,
+        tally,
+        over: over.signal,
+      }),
+    /** How often each task was claimed. */
+    async epochs() {
+      return (await store.files.listTasks()).map(({ parts }) => parts.context.epoch)
+    },
     /** Moves time until `promise` settles. */
     async advanceUntil<Value>(promise: Promise<Value>): Promise<Value> {
       let settled = false

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { readdir, readFile, stat, truncate } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 
+import { placesFor } from '../src/places.ts'
+import { begin, start } from './child.ts'
 import { tempFolder } from './temp-folder.ts'
-
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-const command = ['--conditions=@apalis/source', main]
 
 test('--help says how to call it', () => {
   const { status, stdout, stderr } = start('--help')
@@ -79,7 +75,7 @@ test('Ctrl-C lets the files being read finish, and says what is left', async () 
     await truncate(folder.at(name), 400_000_000)
   }
   await using child = begin(folder.at('in'), '-w', '1', '-f', '1', '-o', folder.at('out.json'))
-  const growing = folder.at(`out.json.${child.process.pid}.tmp`)
+  const { temporary: growing } = await placesFor(folder.at('in'), folder.at('out.json'))
   for (let begun = false; !begun;) begun = await hasContent(growing)
   child.process.kill('SIGINT')
   await child.line(/^stopping: /)
@@ -90,21 +86,24 @@ test('Ctrl-C lets the files being read finish, and says what is left', async () 
       ?.map(Number) ?? assert.fail(child.stdout)
   assert.ok(done !== undefined && done >= 250 && done < 253, `${done} done`)
   assert.equal(left, 253 - done)
-  assert.deepEqual(await readdir(folder.path), ['in'])
+  assert.match(child.stdout, /^the same command goes on from there$/m)
+  assert.match((await readdir(folder.path)).join(' '), /^in out\.json\.[0-9a-f]{8}\.queue$/)
 })
 
-test('a second Ctrl-C does not wait for them', async () => {
+test('a second run at once is refused, and a second Ctrl-C does not wait', async () => {
   await using folder = await tempFolder()
   await folder.write('in/endless', '')
   await truncate(folder.at('in/endless'), 2 ** 42)
   await using child = begin(folder.at('in'), '-o', folder.at('out.json'))
   await child.line(/^0 of 1 files/)
+  const { status, stderr } = start(folder.at('in'), '-o', folder.at('out.json'))
+  assert.equal(status, 1)
+  assert.match(stderr, /^error: another run hashes '.*in' for '.*out\.json' now$/m)
   child.process.kill('SIGTERM')
   await child.line(/^stopping: /)
   child.process.kill('SIGTERM')
   assert.deepEqual(await child.ended, [143, null])
   assert.match(child.stdout, /^stopped: 1 file left, no manifest written$/m)
-  assert.deepEqual(await readdir(folder.path), ['in'])
 })
 
 async function hasContent(path: string): Promise<boolean> {
@@ -113,47 +112,5 @@ async function hasContent(path: string): Promise<boolean> {
   } catch {
     // Not there yet.
     return false
-  }
-}
-
-function start(...args: string[]) {
-  return spawnSync(process.execPath, [...command, ...args], { encoding: 'utf8' })
-}
-
-interface Child extends AsyncDisposable {
-  readonly process: ChildProcess
-  /** Exit code and signal. */
-  readonly ended: Promise<unknown[]>
-  readonly stdout: string
-  /** Waits for a line on standard error. */
-  line(pattern: RegExp): Promise<void>
-}
-
-function begin(...args: string[]): Child {
-  const child = spawn(process.execPath, [...command, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const ended = once(child, 'close')
-  const lines = createInterface(child.stderr)[Symbol.asyncIterator]()
-  let stdout = ''
-  child.stdout.on('data', (text) => {
-    stdout += text
-  })
-  return {
-    process: child,
-    ended,
-    get stdout() {
-      return stdout
-    },
-    async line(pattern) {
-      for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
-        if (pattern.test(next.value)) return
-      }
-      assert.fail(`it ended without a line like ${pattern}`)
-    },
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await ended
-    },
   }
 }

@@ -10,8 +10,9 @@ const entry = (path: string): ManifestEntry => ({ path, size: 1, sha256: 'ab', g
 test('is a JSON array with one entry a line, whole or not there', async () => {
   await using folder = await tempFolder()
   const output = folder.at('manifest.json')
+  await folder.write('growing', 'what a killed process has left there')
   {
-    await using writer = await ManifestWriter.open(output)
+    await using writer = await ManifestWriter.open(output, folder.at('growing'))
     await writer.add([entry('a'), entry('b\n"')])
     await writer.add([])
     await writer.add([entry('c')])
@@ -30,7 +31,7 @@ test('is a JSON array with one entry a line, whole or not there', async () => {
 
 test('without entries is an empty array', async () => {
   await using folder = await tempFolder()
-  await using writer = await ManifestWriter.open(folder.at('manifest.json'))
+  await using writer = await ManifestWriter.open(folder.at('manifest.json'), folder.at('growing'))
   await writer.commit()
   assert.equal(await readFile(folder.at('manifest.json'), 'utf8'), '[]\n')
 })
@@ -39,7 +40,7 @@ test('given up leaves the one before as it was, and nothing beside it', async ()
   await using folder = await tempFolder()
   await folder.write('manifest.json', 'before')
   {
-    await using writer = await ManifestWriter.open(folder.at('manifest.json'))
+    await using writer = await ManifestWriter.open(folder.at('manifest.json'), folder.at('growing'))
     await writer.add([entry('a')])
   }
   assert.equal(await readFile(folder.at('manifest.json'), 'utf8'), 'before')
@@ -49,7 +50,7 @@ test('given up leaves the one before as it was, and nothing beside it', async ()
 test('a place that cannot be taken is an error, and nothing is left', async () => {
   await using folder = await tempFolder()
   await mkdir(folder.at('manifest.json'))
-  const writer = await ManifestWriter.open(folder.at('manifest.json'))
+  const writer = await ManifestWriter.open(folder.at('manifest.json'), folder.at('growing'))
   await assert.rejects(writer.commit(), { code: 'EISDIR' })
   await writer[Symbol.asyncDispose]()
   assert.deepEqual(await readdir(folder.path), ['manifest.json'])

@@ -10,6 +10,7 @@ const defaults: Options = {
   output: resolve('manifest.json'),
   workers: 4,
   filesAtOnce: 4,
+  log: undefined,
 }
 
 test('without arguments it is node_modules, four workers and four files each', () => {
@@ -17,10 +18,11 @@ test('without arguments it is node_modules, four workers and four files each', (
 })
 
 test('every option can be said in two ways', () => {
-  const options = { folder: '/folder', output: '/file', workers: 64, filesAtOnce: 1 }
-  assert.deepEqual(readOptions(['-o', '/file', '-w', '64', '-f', '1', '/folder']), options)
+  const options = { folder: '/folder', output: '/file', workers: 64, filesAtOnce: 1, log: '/log' }
+  const short = ['-o', '/file', '-w', '64', '-f', '1', '-l', '/log', '/folder']
+  assert.deepEqual(readOptions(short), options)
   assert.deepEqual(
-    readOptions(['/folder', '--output=/file', '--workers', '64', '--files=1']),
+    readOptions(['/folder', '--output=/file', '--workers', '64', '--files=1', '--log', '/log']),
     options,
   )
   assert.equal(readOptions(['--help', '/folder']), undefined)
@@ -39,6 +41,7 @@ test('wrong arguments are named', () => {
     [/^one folder at a time: what is 'two'\?/, 'one', 'two'],
     [/^the name of the folder is empty$/, ''],
     [/^the name of the output file is empty$/, '-o', ''],
+    [/^the name of the log file is empty$/, '-l', ''],
     [/^--workers must be a whole number from 1 to 64, not '0'$/, '-w', '0'],
     [/^--workers must be a whole number from 1 to 64, not '65'$/, '-w', '65'],
     [/^--files must be a whole number from 1 to 64, not '1e1'$/, '--files=1e1'],
@@ -72,6 +75,7 @@ test('paths that cannot be are named', async () => {
       { output: place.at('nowhere/out') },
     ],
     [`cannot write '${folder}': it is a folder`, { output: folder }],
+    [`cannot write '${folder}': it is a folder`, { log: folder }],
   ]
   for (const [message, paths] of wrong) {
     await assert.rejects(checkPaths({ ...defaults, folder, output, ...paths }), (error) => {

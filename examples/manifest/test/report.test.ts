@@ -7,8 +7,9 @@ import { byteSize, count, counted, duration } from '../src/text.ts'
 
 test('the table has a row for everything', () => {
   const tally = new Tally()
-  tally.finish({ size: 1_500_000, sha256: '', gzipSize: 500_000 })
-  tally.finish({ size: 500_000, sha256: '', gzipSize: 100_000 })
+  for (const task of ['a', 'b']) tally.begin(task)
+  tally.finish('a', { size: 1_500_000, sha256: '', gzipSize: 500_000 })
+  tally.finish('b', { size: 500_000, sha256: '', gzipSize: 100_000 })
   tally.retried = 3
   tally.skipped = 1_234
   tally.kill({ path: 'gone' }, new Error('it vanished'))
@@ -24,6 +25,16 @@ killed              1
 unreadable folders  0
 not regular files   1,234 (left out)`,
   )
+})
+
+test('the rate is that of what was hashed now', () => {
+  const tally = new Tally()
+  const digest = { size: 1_000, sha256: '', gzipSize: 100 }
+  tally.begin('a')
+  for (const task of ['a', 'b', 'c', 'd']) tally.finish(task, digest)
+  const text = table(tally, 1_000)
+  assert.match(text, /^files +4 \(3 done before\)\nbytes +4,000 /)
+  assert.match(text, /^rate +1 files\/s, 1 kB\/s$/m)
 })
 
 test('the table of nothing has no shares of nothing', () => {

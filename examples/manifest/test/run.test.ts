@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdir, readFile, symlink, truncate } from 'node:fs/promises'
+import { readdir, readFile, stat, symlink, truncate, utimes } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 
 import { Shutdown } from '@apalis/core'
 
 import type { ManifestEntry } from '../src/manifest.ts'
-import { bytesOf, toBytes } from '../src/names.ts'
+import { toBytes } from '../src/names.ts'
+import { placesFor } from '../src/places.ts'
 import { type RunOptions, writeManifest } from '../src/run.ts'
 import { Tally } from '../src/tally.ts'
+import { sha256sum, sums } from './sha256sum.ts'
 import { tempFolder, type TempFolder } from './temp-folder.ts'
 
 const oddNames = [
@@ -59,8 +61,7 @@ test('the manifest says what node:crypto and sha256sum say, whatever the names',
     assert.equal(sha256, createHash('sha256').update(content).digest('hex'))
     assert.equal(gzipSize, gzipSync(content).length)
   }
-  const lines = entries.map((entry) => `${entry.sha256}  ./${bytesOf(entry).toString('latin1')}`)
-  assert.deepEqual(lines, sha256sum(folder))
+  assert.deepEqual(sums(entries), sha256sum(folder.path))
   assert.deepEqual([tally.done, tally.left, tally.skipped], [entries.length, 0, 1])
 })
 
@@ -107,16 +108,32 @@ test('stopped, it writes no manifest and says what is left', async () => {
   }
   const shutdown = new Shutdown()
   const tally = new (class extends Tally {
-    override finish(digest: Parameters<Tally['finish']>[0]): void {
-      super.finish(digest)
+    override finish(...end: Parameters<Tally['finish']>): void {
+      super.finish(...end)
       shutdown.start()
     }
   })()
   assert.equal(await run(folder, place, { tally, shutdown, workers: 1, filesAtOnce: 1 }), false)
   assert.equal(await readFile(place.at('manifest.json'), 'utf8'), 'the one before')
-  assert.deepEqual(await readdir(place.path), ['manifest.json'])
+  const { queue } = await placesFor(folder.path, place.at('manifest.json'))
+  assert.deepEqual(await readdir(place.path), ['manifest.json', basename(queue)])
   assert.ok(tally.done >= 1)
   assert.ok(tally.left >= 1)
+})
+
+test('a second run takes nothing from the first', async () => {
+  await using folder = await tempFolder()
+  await folder.write('file', 'one')
+  const { atime, mtime } = await stat(folder.at('file'))
+  assert.equal(await run(folder, folder), true)
+  assert.deepEqual((await readdir(folder.path)).toSorted(), ['file', 'manifest.json'])
+  await folder.write('file', 'two')
+  await utimes(folder.at('file'), atime, mtime)
+  const tally = new Tally()
+  assert.equal(await run(folder, folder, { tally }), true)
+  const [entry] = await read(folder)
+  assert.equal(entry?.sha256, createHash('sha256').update('two').digest('hex'))
+  assert.equal(tally.doneBefore, 0)
 })
 
 test('a folder that cannot be read is an error', async () => {
@@ -139,12 +156,4 @@ function run(folder: TempFolder, place: TempFolder, options: Partial<RunOptions>
 
 async function read(place: TempFolder): Promise<ManifestEntry[]> {
   return JSON.parse(await readFile(place.at('manifest.json'), 'utf8'))
-}
-
-/** What `sha256sum` says of every regular file, in the order of the bytes of the paths; names as in a manifest's bytes. */
-function sha256sum({ path: cwd }: TempFolder): string[] {
-  const command = 'find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum -z --'
-  const { status, stdout } = spawnSync('sh', ['-c', command], { cwd })
-  assert.equal(status, 0)
-  return stdout.toString('latin1').split('\0').slice(0, -1)
 }

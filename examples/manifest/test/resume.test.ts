@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { test } from 'node:test'
+
+import { begin, start } from './child.ts'
+import { sha256sum, sums } from './sha256sum.ts'
+import { tempFolder, type TempFolder } from './temp-folder.ts'
+
+const FILES = 400
+
+test('after Ctrl-C the next run does what is left, and what has changed', async () => {
+  await using folder = await folderOfFiles()
+  const first = begin(...args(folder, '-w', '1', '-f', '1'))
+  await until(folder, 'success', 50)
+  first.process.kill('SIGINT')
+  assert.deepEqual(await first.ended, [130, null])
+  const { engage, success } = await read(folder)
+  assert.deepEqual(engage, success)
+  const [path] = success
+  assert.ok(path !== undefined)
+  await changeUnseen(folder.at(`in/${path}`))
+
+  const { status, stdout, stderr } = start(...args(folder))
+  assert.equal(status, 0, stderr)
+  const line = `^going on where an interrupted run stopped: ${success.length} files done before, `
+  assert.match(stderr, new RegExp(line, 'm'))
+  assert.match(stdout, new RegExp(`^files +${FILES} \\(${success.length - 1} done before\\)$`, 'm'))
+  await assertWhole(folder)
+  const starts = (await read(folder)).engage
+  // Each file once, and the changed one twice.
+  assert.equal(starts.length, FILES + 1)
+  assert.deepEqual(
+    starts.filter((one) => one === path),
+    [path, path],
+  )
+})
+
+test('after kill -9, wherever it hits, nothing is lost and what is done is not done again', async () => {
+  await using folder = await folderOfFiles()
+  let begun = 0
+  let again = 0
+  const kills: [event: keyof Log, count: number][] = [
+    ['engage', 1],
+    ['success', 100],
+    ['success', 250],
+  ]
+  for (const [event, count] of kills) {
+    const child = begin(...args(folder))
+    if (begun > 0) {
+      await child.line(/^going on where an interrupted run stopped: /)
+      await child.line(/^\d+ files? (is|are) still held by .* that died; .* taken back (by|now)/)
+    }
+    await until(folder, event, count)
+    child.process.kill('SIGKILL')
+    assert.deepEqual(await child.ended, [null, 'SIGKILL'])
+    const { engage, success } = await read(folder)
+    const done = new Set(success)
+    assert.equal(done.size, success.length)
+    again += engage.slice(begun).filter((path) => !done.has(path)).length
+    begun = engage.length
+  }
+  const { status, stderr } = start(...args(folder))
+  assert.equal(status, 0, stderr)
+  await assertWhole(folder)
+  const { engage, success } = await read(folder)
+  // An end that was stored a moment before a kill may not be in the log. One in the log was not done again.
+  assert.equal(new Set(success).size, success.length)
+  assert.ok(engage.length - FILES <= again, `${engage.length} starts, ${again} of them again`)
+})
+
+test('killed as the manifest is there, it changes nothing', async () => {
+  await using folder = await folderOfFiles(20)
+  const child = begin(...args(folder))
+  for (let there = false; !there;) there = (await readdir(folder.path)).includes('out.json')
+  child.process.kill('SIGKILL')
+  await child.ended
+  await assertWhole(folder)
+  await changeUnseen(folder.at('in/0/0'))
+  const { status, stderr } = start(...args(folder))
+  assert.equal(status, 0, stderr)
+  await assertWhole(folder)
+})
+
+async function folderOfFiles(files = FILES): Promise<TempFolder> {
+  const folder = await tempFolder()
+  for (let number = 0; number < files; number += 1) {
+    await folder.write(`in/${number % 7}/${number}`, `${number} `.repeat(20_000))
+  }
+  return folder
+}
+
+function args(folder: TempFolder, ...more: string[]): string[] {
+  return [folder.at('in'), '-o', folder.at('out.json'), '-l', folder.at('events'), ...more]
+}
+
+/** Other content, as long and with the same time. */
+async function changeUnseen(file: string): Promise<void> {
+  const { size, atime, mtime } = await stat(file)
+  await writeFile(file, 'x'.repeat(size))
+  await utimes(file, atime, mtime)
+}
+
+/** The paths of the tasks that began, and of those that were done, in order. */
+interface Log {
+  readonly engage: readonly string[]
+  readonly success: readonly string[]
+}
+
+async function read(folder: TempFolder): Promise<Log> {
+  const lines = (await readFile(folder.at('events'), 'utf8')).split('\n').slice(0, -1)
+  const events: { event: string; path: string }[] = lines.map((line) => JSON.parse(line))
+  const paths = (type: string): string[] =>
+    events.flatMap(({ event, path }) => (event === type ? [path] : []))
+  return { engage: paths('engage'), success: paths('success') }
+}
+
+/** Settles once the log has so many of these events. */
+async function until(folder: TempFolder, event: keyof Log, count: number): Promise<void> {
+  for (let enough = false; !enough;) {
+    try {
+      enough = (await read(folder))[event].length >= count
+    } catch (error) {
+      // Not there yet.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+}
+
+/** The manifest says what `sha256sum` says, and nothing but it is left. */
+async function assertWhole(folder: TempFolder): Promise<void> {
+  const entries = JSON.parse(await readFile(folder.at('out.json'), 'utf8'))
+  assert.deepEqual(sums(entries), sha256sum(folder.at('in')))
+}
