@@ -7,7 +7,7 @@ import type { SchemaInput, SchemaOutput, StandardSchemaV1 } from './standard-sch
 /**
  * Values as JSON. Whatever JSON would change without a word is refused with an `EncodeError` that names the place: Date
  * and other class instances, Map, undefined in arrays, NaN, -0, BigInt, functions, symbols, circles, more than 1,000
- * levels. An object's property that is undefined is left out.
+ * levels or 1,000,000 objects. An object's property that is undefined is left out.
  *
  * Without a schema the types are trusted. With one (zod, valibot, arktype: any Standard Schema that is synchronous) the
  * schema's input is pushed, checked as the worker will read it, and stored as it is; at the claim the schema runs again,

@@ -1,5 +1,5 @@
 import { ApalisError, hasCode } from '../internal/apalis-error.ts'
-import { instant } from '../internal/validate.ts'
+import { instant, knownKeys } from '../internal/validate.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { toStoredError } from './stored-error.ts'
 
@@ -17,12 +17,10 @@ export class RetryAfterError extends ApalisError {
   /** False makes it a snooze: the run is not counted as an attempt. */
   readonly countAttempt: boolean
 
-  constructor(
-    reason: unknown,
-    delay: Duration,
-    { countAttempt = true }: { readonly countAttempt?: boolean } = {},
-  ) {
+  constructor(reason: unknown, delay: Duration, options: { readonly countAttempt?: boolean } = {}) {
     super('ERR_TASK_RETRY_AFTER', ...messageAndCause(reason))
+    knownKeys('RetryAfterError', options, ['countAttempt'])
+    const { countAttempt = true } = options
     this.delayMs = durationMs('RetryAfterError delay', delay)
     this.countAttempt = countAttempt
   }

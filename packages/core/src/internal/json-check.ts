@@ -1,6 +1,10 @@
 import { pathText } from './path-text.ts'
 
 const MOST_LEVELS = 1_000
+/** What refers to the same object again and again is small in memory and has no end as text. */
+const MOST_OBJECTS = 1_000_000
+/** Objects and arrays of the copy under way. */
+let objects = 0
 
 /** JSON would change or lose a part of a value. */
 export class NotJsonError extends Error {
@@ -36,7 +40,14 @@ export function checkJson(value: unknown): NotJsonError | undefined {
  * Throws a {@link NotJsonError} for everything else that JSON would change.
  */
 export function plainCopy(value: unknown): unknown {
-  return copy(value, undefined, '')
+  // A getter may copy something of its own meanwhile.
+  const outer = objects
+  objects = 0
+  try {
+    return copy(value, undefined, '')
+  } finally {
+    objects = outer
+  }
 }
 
 /** The object or array that a part stands in. */
@@ -55,6 +66,8 @@ function copy(value: unknown, up: Frame | undefined, key: PropertyKey): unknown 
     if (frame.value === value) return fail('a reference to what it stands in', value, up, key)
   }
   if (level > MOST_LEVELS) return fail(`more than ${MOST_LEVELS} levels`, value, up, key)
+  objects += 1
+  if (objects > MOST_OBJECTS) fail(`more than ${MOST_OBJECTS} objects and arrays`, value, up, key)
   refuseUnusual(value, up, key)
   const frame: Frame = { value, key, up, level }
   return Array.isArray(value) ? copyArray(value, frame) : copyObject(value, frame)

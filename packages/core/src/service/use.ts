@@ -1,3 +1,4 @@
+import { toStoredError } from '../errors/stored-error.ts'
 import { LayerError } from '../errors/task-errors.ts'
 import { func } from '../internal/validate.ts'
 import type { Timer } from '../time/clock.ts'
@@ -133,7 +134,10 @@ class Passage<Req extends TaskRequest, Res> {
 
   #omission(early: boolean): string {
     if (early) return 'ended before next() had'
-    if (this.#state === 'threw') return `swallowed what next() threw: ${String(this.#thrown)}`
+    if (this.#state === 'threw') {
+      const { name, message } = toStoredError(this.#thrown)
+      return `swallowed what next() threw: ${name}: ${message}`
+    }
     return this.#state === 'passed'
       ? 'did not return what next() gave'
       : 'ended without calling next()'

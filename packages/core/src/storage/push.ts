@@ -36,7 +36,7 @@ export class Sink<in In> implements TaskSink<In> {
 
   /** See `TaskSink`. */
   async pushBulk(args: readonly In[], options: BulkOptions = {}): Promise<readonly TaskId[]> {
-    checkArray('pushBulk args', args)
+    const items = checkArray('pushBulk args', args)
     const { ids, ...others } = options
     const push = checkShared(others)
     if (ids !== undefined && checkArray('ids', ids).length !== args.length) {
@@ -44,7 +44,7 @@ export class Sink<in In> implements TaskSink<In> {
     }
     if (args.length === 0) return []
     const enriched = this.#rows.enrich()
-    const rows = args.map((one, index) => {
+    const rows = items.map((one, index) => {
       const id = ids?.[index]
       const own = id === undefined ? push : { ...push, id: taskId(id) }
       return this.#rows.rowAt(index, one, own, enriched)
@@ -54,11 +54,11 @@ export class Sink<in In> implements TaskSink<In> {
 
   /** See `TaskSink`. */
   async pushAll(tasks: readonly Task<In, PushOptions>[]): Promise<readonly TaskId[]> {
-    checkArray('pushAll tasks', tasks)
-    if (tasks.length === 0) return []
-    const pushes = tasks.map(checkTask)
+    const all = checkArray('pushAll tasks', tasks)
+    if (all.length === 0) return []
+    const pushes = all.map(checkTask)
     const enriched = this.#rows.enrich()
-    const rows = tasks.map(({ args }, index) =>
+    const rows = all.map(({ args }, index) =>
       this.#rows.rowAt(index, args, pushes[index] ?? {}, enriched),
     )
     return this.#inserter.all(rows, pushes.some(isOnlyNew))
@@ -85,6 +85,10 @@ export class Sink<in In> implements TaskSink<In> {
 }
 
 function checkTask(task: Task<unknown, PushOptions>): CheckedPush {
+  // What is no task may come from a caller without types.
+  const given = task as Partial<Task<unknown>> | null | undefined
+  if (given?.parts === undefined)
+    throw new OptionError('task', task, 'a task, as made by TaskBuilder')
   const push = checkPushOptions(task.parts.context)
   return push.id === undefined ? { ...push, id: taskId(task.parts.taskId) } : push
 }
@@ -98,7 +102,8 @@ function checkShared(options: StreamOptions): CheckedPush {
 
 function checkArray<Item>(option: string, value: readonly Item[]): readonly Item[] {
   if (!Array.isArray(value)) throw new OptionError(option, value, 'an array')
-  return value
+  // A hole is a value that is missing, not one to pass over.
+  return Array.from(value)
 }
 
 function isOnlyNew({ onDuplicate }: CheckedPush): boolean {

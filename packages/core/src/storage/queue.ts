@@ -168,9 +168,8 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
    * without a transaction.
    */
   within(tx: Tx): TaskSink<In> {
-    if (tx === undefined || tx === null) {
-      throw new OptionError('within', tx, 'a transaction of yours')
-    }
+    // What else is no transaction the store can tell; this one it would take for none at all.
+    if (tx === undefined) throw new OptionError('within', tx, 'a transaction of yours')
     return new Sink(this.#rows, this.#lanes.within(tx))
   }
 

@@ -7,7 +7,7 @@ import { knownKeys, oneOf, OptionError, wholeNumber } from '../internal/validate
 import { statuses } from '../task/status.ts'
 import type { QueueContext, Task } from '../task/task.ts'
 import { checkPushOptions, type PushOptions } from '../task/task-builder.ts'
-import { type TaskId, taskId } from '../task/task-id.ts'
+import { type TaskId, taskId, taskIds } from '../task/task-id.ts'
 import type { Duration } from '../time/duration.ts'
 import type { ListTasksOptions, TaskChanges } from './capabilities.ts'
 import { encodeText } from './encoding.ts'
@@ -44,7 +44,7 @@ export class StoredTasks<In, Args, Result> {
   /** See `WaitForCompletion`. */
   async checkStatus(ids: Iterable<string>): Promise<readonly TaskResult<Result>[]> {
     const { queue, store, result } = this.#deps
-    const tasks = Array.from(ids, taskId)
+    const tasks = taskIds('checkStatus ids', ids)
     const rows: (Row | undefined)[] = []
     for (let from = 0; from < tasks.length; from += BATCH) {
       rows.push(...(await store.get(queue, tasks.slice(from, from + BATCH))))

@@ -2,7 +2,7 @@ import type { Codec } from '../codec/codec.ts'
 import { TaskGoneError } from '../errors/backend-errors.ts'
 import { TaskKilledError, TimeoutError } from '../errors/task-errors.ts'
 import { knownKeys, OptionError } from '../internal/validate.ts'
-import { type TaskId, taskId } from '../task/task-id.ts'
+import { type TaskId, taskId, taskIds } from '../task/task-id.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { resultOf, type TaskResult } from './results.ts'
@@ -47,7 +47,7 @@ export class Waiting<Result> {
 
   /** See `WaitForCompletion`. */
   waitFor(ids: Iterable<string>, options: WaitOptions = {}): AsyncGenerator<TaskResult<Result>> {
-    const tasks = new Set(Array.from(ids, taskId))
+    const tasks = new Set(taskIds('waitFor ids', ids))
     return this.#inOrder(tasks, checkWaitOptions(options))
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { text } from '../internal/validate.ts'
+import { OptionError, text } from '../internal/validate.ts'
 
 declare const brand: unique symbol
 
@@ -9,6 +9,14 @@ export type TaskId = string & { readonly [brand]: 'TaskId' }
 /** `value` as a {@link TaskId}; throws an `OptionError` when it is empty, too long or cannot be stored. */
 export function taskId(value: string): TaskId {
   return text('task id', value) as TaskId
+}
+
+/** Several of them. One text is refused: it would be taken for as many ids as it has characters. */
+export function taskIds(option: string, values: Iterable<string>): TaskId[] {
+  if (typeof values === 'string' || typeof values?.[Symbol.iterator] !== 'function') {
+    throw new OptionError(option, values, 'several ids, such as an array of them')
+  }
+  return Array.from(values, taskId)
 }
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'

@@ -11,10 +11,15 @@ import type { EventBody } from '../service/events.ts'
 import { RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Task } from '../task/task.ts'
-import type { Clock, Timer } from '../time/clock.ts'
+import { type Clock, sleep, type Timer } from '../time/clock.ts'
 import { Execution, type ExecutionHooks } from './execution.ts'
 import { failureOutcome, type FailureRules } from './outcome.ts'
 import type { Stack } from './stack.ts'
+
+/** How long a backoff may think. */
+const DECISION_MS = 10_000
+/** When a failed run is tried again whose outcome could not be decided. */
+const UNDECIDED_RETRY_MS = 1_000
 
 /** What a flight needs of its worker. */
 export interface FlightDeps {
@@ -22,7 +27,7 @@ export interface FlightDeps {
   readonly data: object
   readonly context: WorkerContext
   readonly clock: Clock
-  readonly rules: FailureRules
+  readonly rules: Omit<FailureRules, 'inTime'>
   readonly graceMs: number
   readonly longRunAfterMs: number
   readonly emit: (event: EventBody) => void
@@ -38,8 +43,10 @@ export class Flight {
   readonly #deps: FlightDeps
   readonly #hooks: ExecutionHooks
   readonly #running = new SwapSet<Execution>()
-  /** Outcomes whose backoff is still being asked. */
-  #deciding = 0
+  /** Ended runs whose backoff is still being asked. */
+  readonly #deciding = new SwapSet<Execution>()
+  /** Aborts when nobody may be waited for any more. */
+  readonly #interrupted = new AbortController()
   #longRuns: Timer | undefined
 
   constructor(deps: FlightDeps) {
@@ -53,7 +60,7 @@ export class Flight {
 
   /** Runs under way. */
   get size(): number {
-    return this.#running.size + this.#deciding
+    return this.#running.size + this.#deciding.size
   }
 
   /** Runs a task through the stack. Returns as soon as it waits for something. */
@@ -85,6 +92,7 @@ export class Flight {
   /** The shutdown deadline has passed: every signal aborts; what throws, or does not end, is released. */
   interrupt(): void {
     for (const execution of this.#running.all()) this.#abort(execution, new InterruptedError())
+    this.#interrupted.abort()
   }
 
   /** A claim is gone. Says whether it was running. */
@@ -101,6 +109,10 @@ export class Flight {
   loseAll(): void {
     for (const execution of this.#running.all()) {
       if (!execution.lost) this.#lose(execution, 'lease', this.#leaseLost())
+    }
+    for (const execution of this.#deciding.all()) {
+      execution.lost = true
+      this.#deps.emit({ type: 'lost', task: execution.task, reason: 'lease' })
     }
   }
 
@@ -138,24 +150,48 @@ export class Flight {
 
   #fail(execution: Execution, error: unknown): void {
     if (!this.#end(execution)) return
-    const outcome = failureOutcome(
-      {
-        task: execution.task,
-        error,
-        began: execution.handlerBegan,
-        reason: execution.cancellation.reason,
-      },
-      this.#deps.rules,
-    )
+    const outcome = this.#decide(execution, error)
     if (outcome instanceof Promise) {
-      this.#deciding += 1
+      this.#deciding.add(execution)
       void outcome.then((decided) => {
-        this.#deciding -= 1
+        this.#deciding.delete(execution)
         this.#conclude(execution, decided)
       })
     } else {
       this.#conclude(execution, outcome)
     }
+  }
+
+  #decide(execution: Execution, error: unknown): Outcome | Promise<Outcome> {
+    const { task, handlerBegan: began, cancellation } = execution
+    const { rules } = this.#deps
+    try {
+      return failureOutcome(
+        { task, error, began, reason: cancellation.reason },
+        { ...rules, inTime: (promise) => this.#inTime(promise) },
+      )
+    } catch (failure) {
+      // An error that cannot even be looked at is one like any other.
+      rules.onBackoffError(failure)
+      const { current, max } = task.parts.attempt
+      return current >= max
+        ? { type: 'killed', error }
+        : { type: 'failed', error, retryIn: UNDECIDED_RETRY_MS }
+    }
+  }
+
+  /** A promise of the user's, as long as it can be waited for. */
+  #inTime<Value>(promise: Promise<Value>): Promise<Value> {
+    const { clock } = this.#deps
+    const { signal } = this.#interrupted
+    const over = new AbortController()
+    const giveUp = AbortSignal.any([signal, over.signal])
+    const late = sleep(clock, DECISION_MS, { signal: giveUp }).then(() => {
+      throw new TimeoutError('the decision about the next attempt', DECISION_MS)
+    })
+    // It rejects also when the decision was in time, and then nobody is to hear of it.
+    late.catch(() => undefined)
+    return Promise.race([promise, late]).finally(() => over.abort())
   }
 
   #end(execution: Execution): boolean {

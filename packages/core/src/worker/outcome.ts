@@ -6,6 +6,7 @@ import {
   isRefusal,
   isRetryAfterError,
 } from '../errors/task-errors.ts'
+import { isPromise } from '../internal/promise.ts'
 import { type Backoff, exponential } from '../task/backoff.ts'
 import type { Parts, QueueContext, Task } from '../task/task.ts'
 import { durationMs } from '../time/duration.ts'
@@ -23,6 +24,8 @@ export interface FailureRules {
   readonly onBackoffError: (error: unknown) => void
   /** The wall clock. */
   readonly now: () => number
+  /** Rejects when a promise of the user's takes too long. */
+  readonly inTime: <Value>(promise: Promise<Value>) => Promise<Value>
 }
 
 /** A run that threw. */
@@ -46,21 +49,34 @@ export function failureOutcome(
   if (isInterruptedError(run.reason)) return { type: 'released', dueIn: 0 }
   if (isAbortError(error)) return { type: 'killed', error }
   if (isRetryAfterError(error)) {
-    return error.countAttempt
-      ? retryOrKill(task.parts, error, error.delayMs)
-      : releaseOrFail(run, error.delayMs, rules)
+    const delayMs = checkedMs(error.delayMs)
+    // Told by its code it may be anybody's: what it lacks is not made up.
+    if (delayMs === undefined) return afterBackoff(run, rules)
+    return error.countAttempt === false
+      ? releaseOrFail(run, delayMs, rules)
+      : retryOrKill(task.parts, error, delayMs)
   }
   if (isDeferredError(error)) return retryOrKill(task.parts, error, 0)
   if (isRefusal(error)) {
-    const wait = error.retryInMs ?? untilMs(error.retryAt, rules)
+    const wait = checkedMs(error.retryInMs) ?? untilMs(error.retryAt, rules)
     if (!run.began) return releaseOrFail(run, wait ?? jittered(REFUSAL_MS), rules)
     if (wait !== undefined) return retryOrKill(task.parts, error, wait)
   }
   return afterBackoff(run, rules)
 }
 
-function untilMs(at: Date | undefined, rules: FailureRules): number | undefined {
-  return at === undefined ? undefined : Math.max(0, at.getTime() - rules.now())
+function untilMs(at: unknown, rules: FailureRules): number | undefined {
+  if (!(at instanceof Date)) return undefined
+  return checkedMs(Math.max(0, at.getTime() - rules.now()))
+}
+
+/** A duration that an error carries; undefined for anything else. */
+function checkedMs(ms: unknown): number | undefined {
+  try {
+    return durationMs('delay', typeof ms === 'number' ? ms : Number.NaN)
+  } catch {
+    return undefined
+  }
 }
 
 function jittered(ms: number): number {
@@ -101,7 +117,8 @@ function afterBackoff(
   }
   try {
     const delay = rules.backoff(attempt.current, error, task)
-    return delay instanceof Promise ? delay.then(settle).catch(fallback) : settle(delay)
+    if (!isPromise(delay)) return settle(delay)
+    return rules.inTime(Promise.resolve(delay)).then(settle).catch(fallback)
   } catch (failure) {
     return fallback(failure)
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Backend, Beat, Outcome, Settled, TaskStream } from '../backend/backend.ts'
 import { BackendError } from '../errors/backend-errors.ts'
+import { toStoredError } from '../errors/stored-error.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
 import { WorkerError } from '../errors/worker-errors.ts'
 import { exponential } from '../task/backoff.ts'
@@ -127,7 +128,12 @@ export class Run {
       this.#context.signal.addEventListener('abort', deadline, { once: true })
       if (this.#context.isShuttingDown()) deadline()
     }
-    while (!this.#context.isShuttingDown()) await this.#incarnation()
+    try {
+      while (!this.#context.isShuttingDown()) await this.#incarnation()
+    } catch (error) {
+      // None of ours: what it was doing when it happened is over, and what it holds is given back.
+      await this.#breakDown(error)
+    }
     for (const timer of this.#timers) timer.cancel()
     this.#flight.close()
     this.#emitter.emit({ type: 'stop' })
@@ -146,6 +152,14 @@ export class Run {
       this.#cutOff = true
       this.#changes.tell()
     })
+  }
+
+  async #breakDown(error: unknown): Promise<void> {
+    const { message } = toStoredError(error)
+    this.#fatal ??= new WorkerError(this.#plan.name, message, { cause: error })
+    this.#context.stop()
+    this.#giveBack()
+    if (this.#lease !== undefined) await this.#drain(undefined, this.#lease)
   }
 
   #after(ms: number, callback: () => void): void {
@@ -197,7 +211,7 @@ export class Run {
       try {
         stream ??= this.#backend.poll(this.#context)
         // What will have ended by the time the answer is here makes room as well.
-        const room = this.#stack.capacity(this.#roundTrip.aheadMs)
+        const room = Math.max(this.#capacity(), this.#stack.capacity(this.#roundTrip.aheadMs))
         const begun = this.#clock.monotonic()
         const batch = await stream.next(Math.min(room, this.#plan.claimBatch), over)
         // An empty answer may have waited for work: it says nothing about the way there and back.

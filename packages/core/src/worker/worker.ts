@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Event } from '../service/events.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { isPromise } from '../internal/promise.ts'
+import { knownKeys, OptionError } from '../internal/validate.ts'
 import { RunContext } from './context.ts'
 import { Emitter } from './emitter.ts'
 import { EventStream } from './event-stream.ts'
@@ -62,7 +64,12 @@ export class Worker<Args = unknown, Result = unknown> {
    * Returns at once when it was stopped before. Throws `WorkerStateError` when it ran before, `WorkerError` for what
    * cannot heal.
    */
-  async run({ signal, shutdownTimeout }: RunOptions = {}): Promise<void> {
+  async run(options: RunOptions = {}): Promise<void> {
+    knownKeys('run', options, ['signal', 'shutdownTimeout'])
+    const { signal, shutdownTimeout } = options
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new OptionError('run.signal', signal, 'an AbortSignal')
+    }
     const timeoutMs =
       shutdownTimeout === undefined ? undefined : durationMs('shutdownTimeout', shutdownTimeout)
     if (signal?.aborted === true) this.#context.stop()
@@ -83,6 +90,7 @@ export class Worker<Args = unknown, Result = unknown> {
       await this.run({ ...options, signal })
       return
     }
+    if (!isPromise(until)) throw new OptionError('runUntil', until, 'a promise or an AbortSignal')
     let rejected: { readonly error: unknown } | undefined
     const watched = until.then(
       () => this.stop(),

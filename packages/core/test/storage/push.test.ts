@@ -270,3 +270,26 @@ it('within refuses to push outside of any transaction', () => {
   const missing = undefined as never
   assert.throws(() => queue.within(missing), /within: expected a transaction/)
 })
+
+it('refuses holes, and what is no task, by their place', async () => {
+  const queue = new Lab().storage.queue<number>('q')
+  const holes: number[] = [1]
+  holes[2] = 3
+  await assert.rejects(queue.pushBulk(holes), /item 1/)
+  await assert.rejects(queue.pushTask({} as never), OptionError)
+  await assert.rejects(queue.pushAll([null as never]), OptionError)
+  assert.deepEqual(await queue.listTasks(), [])
+})
+
+it('takes one text for one mistake, and not for many ids', async () => {
+  const queue = new Lab().storage.queue<number>('q')
+  assert.throws(() => queue.waitFor('01J'), OptionError)
+  await assert.rejects(queue.checkStatus('01J'), OptionError)
+})
+
+it('refuses what is small in memory and has no end as text', async () => {
+  const queue = new Lab().storage.queue<unknown>('q')
+  let value: unknown = 'x'
+  for (let level = 0; level < 40; level += 1) value = [value, value]
+  await assert.rejects(queue.push(value), /more than 1000000 objects/)
+})

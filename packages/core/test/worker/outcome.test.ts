@@ -44,6 +44,7 @@ function outcomeOf({ error, attempt = 1, began = true, reason, releases = 0, rul
         throw failure
       },
       now: () => 1_000,
+      inTime: (promise) => promise,
       ...rules,
     },
   )
@@ -179,3 +180,30 @@ for (const [name, backoff] of Object.entries(broken)) {
     assert.equal(failures.length, 1)
   })
 }
+
+for (const [name, foreign] of Object.entries({
+  'a rate limit of somebody else': { code: 'ERR_RATE_LIMITED', retryAt: 5_000 },
+  'one with a date that is none': { code: 'ERR_OVERLOADED', retryAt: new Date(Number.NaN) },
+  'one with text for a number': { code: 'ERR_CIRCUIT_OPEN', retryInMs: 'soon' },
+  'a retry after nothing': { code: 'ERR_TASK_RETRY_AFTER' },
+  'a retry after text': { code: 'ERR_TASK_RETRY_AFTER', countAttempt: true, delayMs: '5' },
+  'a retry in the past': { code: 'ERR_TASK_RETRY_AFTER', countAttempt: false, delayMs: -5 },
+})) {
+  expect(
+    `what an error lacks is not made up: ${name} waits for the backoff`,
+    { error: foreign },
+    { type: 'failed', error: foreign, retryIn: 700 },
+  )
+}
+
+class Thenable {
+  // oxlint-disable-next-line unicorn/no-thenable -- other libraries make such
+  then(resolve: (delay: number) => void): void {
+    resolve(300)
+  }
+}
+expect(
+  'a backoff may answer with a thenable',
+  { error, rules: { backoff: () => new Thenable() as unknown as Promise<number> } },
+  { type: 'failed', error, retryIn: 300 },
+)

@@ -4,6 +4,7 @@ import type { Backend } from '../../src/backend/backend.ts'
 import { BackendError } from '../../src/errors/backend-errors.ts'
 import { isInterruptedError, isLeaseLostError } from '../../src/errors/task-errors.ts'
 import { isWorkerError, isWorkerStateError } from '../../src/errors/worker-errors.ts'
+import { OptionError } from '../../src/internal/validate.ts'
 import { concurrency } from '../../src/layers/concurrency.ts'
 import type { Event } from '../../src/service/events.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
@@ -502,4 +503,98 @@ test('a backend whose heartbeat never ends does not keep a stopped worker', asyn
   await running
   const reported = events.filter((event) => event.type === 'error' && 'operation' in event)
   assert.equal(reported.length, 1)
+})
+
+test('a backoff that never answers is given up, and is reported', async () => {
+  const clock = new TestClock()
+  const list = new ListBackend([1])
+  const backend: Backend<number> = {
+    name: 'list',
+    clock,
+    backoff: () => new Promise<number>(() => {}),
+    poll: () => list.poll(),
+    settle: (settlements) => list.settle(settlements),
+  }
+  const worker = new WorkerBuilder('w').backend(backend).build(() => {
+    throw new Error('no')
+  })
+  const events = recorded(worker)
+  const running = worker.run()
+  await clock.settle()
+  assert.equal(worker.context.taskCount, 1)
+  await clock.advance('10s')
+  assert.deepEqual(
+    list.settled.map(({ outcome }) => outcome.type),
+    ['failed'],
+  )
+  assert.ok(events.some((event) => 'operation' in event && event.operation === 'backoff'))
+  worker.stop()
+  await running
+})
+
+test('a shutdown deadline does not wait for a backoff', async () => {
+  const clock = new TestClock()
+  const list = new ListBackend([1])
+  const backend: Backend<number> = {
+    name: 'list',
+    clock,
+    backoff: () => new Promise<number>(() => {}),
+    poll: () => list.poll(),
+    settle: (settlements) => list.settle(settlements),
+  }
+  const worker = new WorkerBuilder('w').backend(backend).build(() => {
+    throw new Error('no')
+  })
+  const running = worker.run({ shutdownTimeout: '1s' })
+  await clock.settle()
+  worker.stop()
+  await clock.advance('1s')
+  await running
+  assert.deepEqual(
+    list.settled.map(({ outcome }) => outcome.type),
+    ['failed'],
+  )
+})
+
+test('an error whose every look throws fails its attempt, and nothing else', async () => {
+  const list = new ListBackend([1, 2], { endless: false })
+  const hostile = new Proxy(new Error('hostile'), {
+    get() {
+      throw new TypeError('do not look')
+    },
+  })
+  const worker = new WorkerBuilder('w').backend(list).build((n) => {
+    if (n === 1) throw hostile
+  })
+  await worker.run()
+  assert.deepEqual(
+    list.settled.map(({ outcome }) => outcome.type),
+    ['failed', 'done'],
+  )
+})
+
+test('a layer that takes less ahead than now is asked for what it takes now', async () => {
+  const list = new ListBackend([1, 2, 3], { endless: false })
+  const worker = new WorkerBuilder('w')
+    .backend(list)
+    .layer((inner) => ({
+      call: (request) => inner.call(request),
+      capacity: (ahead) => (ahead === undefined ? 5 : 0),
+    }))
+    .build(() => undefined)
+  await worker.run()
+  assert.equal(list.settled.length, 3)
+})
+
+test('what run is given is checked before it begins', async () => {
+  const worker = new WorkerBuilder('w').backend(new ListBackend([1])).build(() => undefined)
+  // What a caller without types may do.
+  const wrong = [{ signal: 5 }, { shutdownTimeou: '5s' }, { shutdownTimeout: 'x' }] as const
+  for (const options of wrong) {
+    await assert.rejects(worker.run(options as never), OptionError)
+  }
+  await assert.rejects(worker.runUntil(undefined as never), OptionError)
+  assert.equal(worker.context.state, 'pending')
+  worker.stop()
+  await worker.run()
 })
