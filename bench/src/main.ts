@@ -6,28 +6,32 @@ import type { Contender, Measurement } from './contender.ts'
 import { suites } from './suites.ts'
 
 const run = promisify(execFile)
-const { values } = parseArgs({
+const { values: given } = parseArgs({
   options: {
     suite: { type: 'string', default: 'memory' },
-    tasks: { type: 'string', default: '200000' },
-    concurrency: { type: 'string', default: '100' },
-    rounds: { type: 'string', default: '5' },
+    tasks: { type: 'string' },
+    concurrency: { type: 'string' },
+    rounds: { type: 'string' },
   },
 })
-const contenders = suites[values.suite]
-if (contenders === undefined) {
-  throw new Error(`no suite "${values.suite}": there are ${Object.keys(suites).join(', ')}`)
+const suite = suites[given.suite]
+if (suite === undefined) {
+  throw new Error(`no suite "${given.suite}": there are ${Object.keys(suites).join(', ')}`)
 }
+const { contenders, compared, unit, of = 'tasks' } = suite
+const tasks = Number(given.tasks ?? suite.tasks)
+const concurrency = Number(given.concurrency ?? suite.concurrency ?? 100)
+const rounds = Number(given.rounds ?? suite.rounds ?? 3)
 
 const versions = await Promise.all(contenders.map((contender) => versionOf(contender)))
 console.log(
   `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`,
 )
 console.log(
-  `suite ${values.suite}: ${values.tasks} tasks, concurrency ${values.concurrency}, median of ${values.rounds} rounds\n`,
+  `suite ${given.suite}: ${tasks} ${of}, concurrency ${concurrency}, median of ${rounds} rounds\n`,
 )
 const results = contenders.map((): Measurement[] => [])
-for (let round = 0; round < Number(values.rounds); round += 1) {
+for (let round = 0; round < rounds; round += 1) {
   // In turn, each round beginning with another one, so that a slow spell of the machine hits all alike.
   for (let turn = 0; turn < contenders.length; turn += 1) {
     const index = (round + turn) % contenders.length
@@ -36,22 +40,23 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
   }
 }
 
-const [ours = []] = results
 let exact = true
 for (const [index, contender] of contenders.entries()) {
   const measured = results[index] ?? []
   const lost = sum(measured.map((one) => one.lost))
   const doubled = sum(measured.map((one) => one.doubled))
   exact &&= lost === 0 && doubled === 0
-  const perSecond = median(measured.map((one) => one.tasksPerSecond))
-  const ratio = median(
-    measured.map((one, round) => (ours[round]?.tasksPerSecond ?? 0) / one.tasksPerSecond),
-  )
-  const name = `${contender.name} (${versions[index] ?? ''})`
-  console.log(
-    `${name.padEnd(34)} ${Math.round(perSecond).toLocaleString('en').padStart(10)} tasks/s   ` +
-      `apalis is ${ratio.toFixed(2)}x   lost ${lost}, doubled ${doubled}`,
-  )
+  const figures = [
+    `${contender.name} (${versions[index] ?? ''})`.padEnd(34),
+    `${inWords(median(measured.map((one) => one.value))).padStart(10)} ${unit}`,
+    ...compared.map((name) => `${name} is ${ratio(name, measured).toFixed(2)}x`),
+    `lost ${lost}, doubled ${doubled}`,
+  ]
+  console.log(figures.join('   '))
+  for (const what of Object.keys(measured[0]?.also ?? {})) {
+    const value = median(measured.map((one) => one.also?.[what] ?? Number.NaN))
+    console.log(`  ${what}: ${inWords(value)}`)
+  }
 }
 if (!exact) {
   console.error('\nsome tasks were lost or doubled')
@@ -63,18 +68,33 @@ async function measure({ name }: Contender): Promise<Measurement> {
     '--expose-gc',
     '--conditions=@apalis/source',
     new URL('measure.ts', import.meta.url).pathname,
-    values.suite,
+    given.suite,
     name,
-    values.tasks,
-    values.concurrency,
+    String(tasks),
+    String(concurrency),
   ])
   return JSON.parse(stdout) as Measurement
 }
 
+/** How many times as good the compared one is, round by round. */
+function ratio(name: string, measured: readonly Measurement[]): number {
+  const its = results[contenders.findIndex((contender) => contender.name === name)] ?? []
+  const ratios = measured.map(({ value }, round) => (its[round]?.value ?? Number.NaN) / value)
+  return median(unit.endsWith('/s') ? ratios : ratios.map((one) => 1 / one))
+}
+
 async function versionOf(contender: Contender): Promise<string> {
+  // What comes with Node has its version.
+  if (contender.package === 'node') return process.version
   const manifest = new URL(`../node_modules/${contender.package}/package.json`, import.meta.url)
   const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { readonly version: string }
   return version
+}
+
+/** Large numbers without decimals, small ones with three figures at least. */
+function inWords(value: number): string {
+  if (Number.isInteger(value) || value >= 1_000) return Math.round(value).toLocaleString('en')
+  return value.toLocaleString('en', { maximumSignificantDigits: value >= 1 ? 6 : 3 })
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,5 +1,27 @@
-import type { Contender } from './contender.ts'
+import type { Suite } from './contender.ts'
 import { memory } from './memory/contenders.ts'
+import { burnDown } from './sqlite/burn-down.ts'
+import { calls } from './sqlite/calls.ts'
+import { due } from './sqlite/due.ts'
+import { future } from './sqlite/future.ts'
+import { idle } from './sqlite/idle.ts'
+import { latency } from './sqlite/latency.ts'
+import { push } from './sqlite/push.ts'
 
 /** Every suite by its name. */
-export const suites: Readonly<Record<string, readonly Contender[]>> = { memory }
+export const suites: Readonly<Record<string, Suite>> = {
+  memory: {
+    contenders: memory,
+    compared: ['apalis'],
+    unit: 'tasks/s',
+    tasks: 200_000,
+    rounds: 5,
+  },
+  sqlite: burnDown,
+  'sqlite-push': push,
+  'sqlite-latency': latency,
+  'sqlite-due': due,
+  'sqlite-future': future,
+  'sqlite-calls': calls,
+  'sqlite-idle': idle,
+}

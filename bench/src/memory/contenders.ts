@@ -2,6 +2,7 @@ import { concurrency, MemoryStorage, WorkerBuilder } from '@apalis/core'
 import fastq from 'fastq'
 import PQueue from 'p-queue'
 import type { Contender } from '../contender.ts'
+import { numbered } from '../numbers.ts'
 
 /** In memory: a no-op async handler behind every queue, tasks pushed one by one without waiting for each. */
 export const memory: readonly Contender[] = [
@@ -67,7 +68,3 @@ export const memory: readonly Contender[] = [
     },
   },
 ]
-
-function* numbered(count: number): Generator<{ readonly index: number }> {
-  for (let index = 0; index < count; index += 1) yield { index }
-}
