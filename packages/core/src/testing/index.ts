@@ -16,6 +16,7 @@ export {
   type StoreOperation,
 } from './faulty-store.ts'
 export { conformance } from './conformance/index.ts'
+export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {
   CallerTransaction,
   Capability,
@@ -23,4 +24,4 @@ export type {
   ConformanceOptions,
   Harness,
   Producer,
-} from './conformance/harness.ts'
+} from './harness.ts'

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { conformance } from '../../src/testing/conformance/index.ts'
-import type { Harness } from '../../src/testing/conformance/harness.ts'
+import type { Harness } from '../../src/testing/harness.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 
 function memoryHarness(): Harness {

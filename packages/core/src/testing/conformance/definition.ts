@@ -1,4 +1,4 @@
-import type { Capability } from './harness.ts'
+import type { Capability } from '../harness.ts'
 import type { World } from './world.ts'
 
 /** A behaviour as the subject files state it. */

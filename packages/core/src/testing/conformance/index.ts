@@ -1,5 +1,5 @@
 import type { CaseDefinition } from './definition.ts'
-import type { Case, ConformanceOptions } from './harness.ts'
+import type { Case, ConformanceOptions } from '../harness.ts'
 import { adminCases } from './admin.ts'
 import { cancelCases } from './cancel.ts'
 import { dispatchCases } from './dispatch.ts'

@@ -1,5 +1,5 @@
-import type { TaskStore } from '../../storage/task-store.ts'
-import type { TestClock } from '../test-clock.ts'
+import type { TaskStore } from '../storage/task-store.ts'
+import type { TestClock } from './test-clock.ts'
 
 /** What the suite needs of a storage under test: empty data that several connections share, and time that it can move. */
 export interface Harness<Tx = never> {
