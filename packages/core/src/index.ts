@@ -68,6 +68,8 @@ export { type Backoff, type BackoffOptions, constant, exponential, linear } from
 // Codecs.
 export type { Codec } from './codec/codec.ts'
 export { json } from './codec/json.ts'
+export { encrypted, type EncryptionKey, type EncryptionKeys } from './codec/encrypted.ts'
+export { type Upcaster, versioned } from './codec/versioned.ts'
 export type {
   SchemaInput,
   SchemaOutput,
