@@ -5,6 +5,7 @@ import { toStoredError } from '../errors/stored-error.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
 import { WorkerError } from '../errors/worker-errors.ts'
 import { exponential } from '../task/backoff.ts'
+import { microtasksDone } from '../internal/microtasks.ts'
 import { type Clock, sleep, systemClock, type Timer, turn } from '../time/clock.ts'
 import { Buffer, type Claimed } from './buffer.ts'
 import { Changes } from './changes.ts'
@@ -214,11 +215,19 @@ export class Run {
         const room = Math.max(this.#capacity(), this.#stack.capacity(this.#roundTrip.aheadMs))
         const begun = this.#clock.monotonic()
         const batch = await stream.next(Math.min(room, this.#plan.claimBatch), over)
-        // An empty answer may have waited for work: it says nothing about the way there and back.
-        if ((batch?.length ?? 0) > 0) this.#roundTrip.measure(this.#clock.monotonic() - begun)
         this.#claims.succeeded()
-        if (batch === undefined) this.#context.stop()
-        else this.#take(batch)
+        if (batch === undefined) {
+          this.#context.stop()
+          continue
+        }
+        if (batch.length > 0) {
+          // An empty answer may have waited for work: it says nothing about the way there and back.
+          this.#roundTrip.measure(this.#clock.monotonic() - begun)
+          // A task that was settled and claimed in one go: its outcome is told before it runs again.
+          await microtasksDone()
+        }
+        // What a lost incarnation claimed goes back with it.
+        if (lease.trusted) this.#take(batch)
       } catch (error) {
         if (isLeaseLostError(error)) lease.lose()
         else await this.#waitAfter(this.#claims.failed(error), over)

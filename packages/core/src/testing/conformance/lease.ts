@@ -197,6 +197,34 @@ export const leaseCases: readonly CaseDefinition[] = [
     },
   },
   {
+    number: 47,
+    name: 'what a claim brings after its lease was lost does not run under it',
+    async run(world) {
+      const { storage, wire, work } = await world.process({ lease: '3s' })
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      work(tasks, desk.handler)
+      await world.quiet()
+      const late = wire.hold(claiming, 'after', 1)
+      const id = await tasks.push('a')
+      await world.until('it is claimed', () => late.count === 1)
+      const heal = wire.refuse(['beat', 'leave'])
+      await world.advance(3_500)
+      late.letGo()
+      await world.quiet()
+      assert.deepEqual(desk.runs, [])
+      heal()
+      await world.within(30_000, 'it runs', () => desk.runs.length > 0)
+      desk.at(0).finish(undefined)
+      await world.within(5_000, 'it is done', async () => {
+        return (await world.row(queue, id)).status === 'done'
+      })
+      await world.advance(10_000)
+      assert.equal(desk.runs.length, 1)
+      assert.deepEqual((await world.row(queue, id)).epoch, 2)
+    },
+  },
+  {
     number: 48,
     name: 'the storage fails for a while: every call is tried again, nothing is lost, nothing runs twice',
     async run(world) {
