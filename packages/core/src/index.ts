@@ -138,6 +138,8 @@ export { type Retention, Storage, type StorageOptions } from './storage/storage.
 export { Queue } from './storage/queue.ts'
 export { MemoryStorage, type MemoryStorageOptions } from './storage/memory/memory-storage.ts'
 export { MemoryStore, type MemoryStoreOptions } from './storage/memory/memory-store.ts'
+export { JsonStorage, type JsonStorageOptions } from './storage/json/json-storage.ts'
+export type { DamagedLine } from './storage/json/journal-lines.ts'
 export type { QueueOptions } from './storage/queue-options.ts'
 export type { Enrich } from './storage/enrichment.ts'
 export type { TaskResult } from './storage/results.ts'

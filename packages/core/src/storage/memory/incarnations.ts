@@ -30,11 +30,7 @@ export class Incarnations {
   /** Begins a lease, or renews it. */
   register(worker: StoreWorker, now: number): void {
     const { id, name, leaseMs } = worker
-    const incarnation = this.#byId.get(id) ?? {
-      id,
-      held: new SwapSet<MemoryRow>(),
-      lease: undefined,
-    }
+    const incarnation = this.remember(id)
     incarnation.lease = {
       name,
       leaseMs,
@@ -42,11 +38,20 @@ export class Incarnations {
       startedAt: incarnation.lease?.startedAt ?? now,
       lastBeatAt: now,
     }
-    this.#byId.set(id, incarnation)
   }
 
   find(id: string): Incarnation | undefined {
     return this.#byId.get(id)
+  }
+
+  /** The incarnation, without a lease if it was not known. */
+  remember(id: string): Incarnation {
+    let incarnation = this.#byId.get(id)
+    if (incarnation === undefined) {
+      incarnation = { id, held: new SwapSet<MemoryRow>(), lease: undefined }
+      this.#byId.set(id, incarnation)
+    }
+    return incarnation
   }
 
   /** The incarnation; throws a `LeaseLostError` when its lease is not live. */

@@ -14,18 +14,20 @@ import type {
 } from '../task-store.ts'
 import { suspectRescues } from '../task-store.ts'
 import { addError, claimedRow, MemoryRow, wholeRow } from './memory-row.ts'
-import { type Post, QueueRows } from './queue-rows.ts'
+import { type Post, type QueueLog, QueueRows } from './queue-rows.ts'
 
 /** What producers and workers do with one queue. `now` is the storage's time, read once for each call. */
 export class MemoryQueue {
   readonly name: string
   readonly rows: QueueRows
   readonly #post: Post
+  readonly #log: QueueLog | undefined
   #paused = false
 
-  constructor(name: string, keepFinished: number, post: Post) {
+  constructor(name: string, keepFinished: number, post: Post, log?: QueueLog) {
     this.name = name
-    this.rows = new QueueRows(keepFinished, post)
+    this.#log = log
+    this.rows = new QueueRows(keepFinished, post, log)
     this.#post = post
   }
 
@@ -42,6 +44,7 @@ export class MemoryQueue {
   pause(on: boolean): void {
     if (this.#paused === on) return
     this.#paused = on
+    this.#log?.paused(on)
     this.#post(on ? 'paused' : 'resumed')
   }
 

@@ -28,6 +28,7 @@ import type {
 } from '../task-store.ts'
 import { MemoryQueue } from './memory-queue.ts'
 import { wholeRow } from './memory-row.ts'
+import type { QueueLog } from './queue-rows.ts'
 import { killRow, listRows, removeRow, retryRow, takeRow, updateRow } from './row-changes.ts'
 import { Signals } from './signals.ts'
 
@@ -37,6 +38,8 @@ export interface MemoryStoreOptions {
   readonly clock?: Clock
   /** How many finished rows of each queue are kept. @default 1000 */
   readonly keepFinished?: number
+  /** @internal Hears what changes, of each queue: for a store that keeps a copy elsewhere. */
+  readonly log?: (queue: string) => QueueLog
 }
 
 /**
@@ -50,10 +53,20 @@ export class MemoryStore implements TaskStore {
   readonly #keepFinished: number
   readonly #queues = new Map<string, MemoryQueue>()
   readonly #signals = new Signals()
+  readonly #log: ((queue: string) => QueueLog) | undefined
 
-  constructor({ clock = systemClock, keepFinished = 1000 }: MemoryStoreOptions = {}) {
+  constructor({ clock = systemClock, keepFinished = 1000, log }: MemoryStoreOptions = {}) {
     this.#clock = clock
     this.#keepFinished = wholeNumber('keepFinished', keepFinished)
+    this.#log = log
+  }
+
+  /** @internal Its queues; one that is not there is made, for rows to be restored to. */
+  kept(): Iterable<MemoryQueue>
+  kept(name: string): MemoryQueue
+  kept(name?: string): MemoryQueue | Iterable<MemoryQueue> {
+    if (name === undefined) return this.#queues.values()
+    return this.#queues.get(name) ?? this.#open(name)
   }
 
   async insert(
@@ -194,9 +207,9 @@ export class MemoryStore implements TaskStore {
   }
 
   #open(name: string): MemoryQueue {
-    const queue = new MemoryQueue(name, this.#keepFinished, (type, id) =>
-      this.#signals.post(type, name, id),
-    )
+    const post = (type: StoreSignal['type'], id?: string): void =>
+      this.#signals.post(type, name, id)
+    const queue = new MemoryQueue(name, this.#keepFinished, post, this.#log?.(name))
     this.#queues.set(name, queue)
     return queue
   }

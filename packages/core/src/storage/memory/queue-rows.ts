@@ -9,6 +9,23 @@ import { UniqueKeys } from './unique-keys.ts'
 /** Says that something happened to the queue, or to one of its rows. */
 export type Post = (type: StoreSignal['type'], id?: string) => void
 
+/** Hears what a call changes, for a copy that is kept elsewhere. What a row becomes is for the end of the call to see. */
+export interface QueueLog {
+  /** It is new, or what an insert or update gives it may have changed. */
+  stored(row: MemoryRow): void
+  /** Anything else of it may have changed. */
+  changed(row: MemoryRow): void
+  forgotten(row: MemoryRow): void
+  paused(on: boolean): void
+}
+
+/** What a copy knew of a row beyond the row itself. */
+export interface Restored {
+  /** The incarnation that held it when it was running. */
+  readonly lockedBy: string
+  readonly keyHeld: boolean
+}
+
 /**
  * The rows of a queue and how each comes from one status to the next. Every step leaves all of it consistent: a row is
  * in the table, in the line of its status, counted, and held exactly while it is running.
@@ -24,6 +41,7 @@ export class QueueRows {
     killed: 0,
   }
   readonly #post: Post
+  readonly #log: QueueLog | undefined
   readonly #keys = new UniqueKeys()
   /** In order of insertion. */
   readonly #table = new Map<string, MemoryRow>()
@@ -34,8 +52,9 @@ export class QueueRows {
   readonly #future = new Line(byRunAt)
   #insertions = 0
 
-  constructor(keepFinished: number, post: Post) {
+  constructor(keepFinished: number, post: Post, log?: QueueLog) {
     this.#post = post
+    this.#log = log
     this.finished = new FinishedRows({
       keep: keepFinished,
       keys: this.#keys,
@@ -67,13 +86,27 @@ export class QueueRows {
     return this.#keys.rival(row, now)
   }
 
+  /** Whether the row holds its unique key. */
+  holdsKey(row: MemoryRow, now: number): boolean {
+    return this.#keys.holds(row, now)
+  }
+
   /** A new row. */
   store(row: MemoryRow, now: number): void {
-    row.sequence = this.#insertions += 1
-    this.#table.set(row.id, row)
+    this.#enter(row)
     this.#keys.take(row, now)
-    this.counts[row.status] += 1
     this.#await(row, now)
+    this.#log?.stored(row)
+  }
+
+  /** A row that a copy kept, in any status; in order of insertion, and finished ones to be followed by `finished.add`. */
+  restore(row: MemoryRow, { lockedBy, keyHeld }: Restored, now: number): void {
+    this.#enter(row)
+    if (keyHeld) this.#keys.take(row, now)
+    if (row.status === 'pending' || row.status === 'failed') this.#await(row, now)
+    if (row.status !== 'running') return
+    row.holder = this.incarnations.remember(lockedBy)
+    row.holder.held.add(row)
   }
 
   /** Brings those that have become due to where they can be claimed. */
@@ -173,6 +206,7 @@ export class QueueRows {
     row.line?.delete(row)
     change()
     this.#await(row, now)
+    this.#log?.stored(row)
     this.#post('due')
   }
 
@@ -188,6 +222,13 @@ export class QueueRows {
     this.counts[row.status] -= 1
     this.#keys.forget(row)
     this.#table.delete(row.id)
+    this.#log?.forgotten(row)
+  }
+
+  #enter(row: MemoryRow): void {
+    row.sequence = this.#insertions += 1
+    this.#table.set(row.id, row)
+    this.counts[row.status] += 1
   }
 
   /** Leaves the line and the holder of the old status; the caller sees to the line of the new one. */
@@ -200,6 +241,7 @@ export class QueueRows {
     this.counts[row.status] -= 1
     this.counts[status] += 1
     row.status = status
+    this.#log?.changed(row)
   }
 
   #await(row: MemoryRow, now: number): void {

@@ -37,7 +37,12 @@ export class Signals {
     if (this.#posted.length === 0) return
     const posted = this.#posted
     this.#posted = []
-    for (const signal of posted) {
+    this.deliver(posted)
+  }
+
+  /** Calls everybody back. */
+  deliver(signals: readonly StoreSignal[]): void {
+    for (const signal of signals) {
       for (const listener of this.#listeners) {
         try {
           listener(signal)
