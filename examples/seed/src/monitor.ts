@@ -1,9 +1,10 @@
 // A monitor that runs a worker until a task is done.
 // #region monitor
 import { setTimeout } from 'node:timers/promises'
-import { MemoryStorage, Monitor, Shutdown, WorkerBuilder } from '@apalis/core'
+import { JsonStorage, Monitor, Shutdown, WorkerBuilder } from '@apalis/core'
 
-const numbers = new MemoryStorage().queue<number>('numbers')
+const storage = await JsonStorage.temp()
+const numbers = storage.queue<number>('numbers')
 const id = await numbers.push(1)
 
 const shutdown = new Shutdown()
@@ -19,6 +20,7 @@ const monitor = new Monitor({ shutdown })
 
 // Runs all registered workers; the token stops them when the task is done.
 await Promise.all([monitor.run(), shutdown.shutdownAfter(numbers.result(id))])
+await storage.close()
 // #endregion
 
 // Output:
