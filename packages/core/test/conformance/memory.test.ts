@@ -8,7 +8,7 @@ import { conformance } from '../../src/testing/conformance/index.ts'
 import type { Harness } from '../../src/testing/harness.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 
-function memoryHarness(): Harness {
+function memoryHarness(): Harness<never, 'transactions' | 'producer'> {
   const clock = new TestClock()
   const store = new MemoryStore({ clock })
   return {
@@ -24,7 +24,6 @@ function memoryHarness(): Harness {
 
 const without = {
   transactions: 'memory has no transactions',
-  'concurrent-transactions': 'memory has no transactions',
   producer: 'what one process keeps in memory no other can open',
 }
 

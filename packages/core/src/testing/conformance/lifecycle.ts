@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { isInterruptedError } from '../../errors/task-errors.ts'
 import { isWorkerStateError } from '../../errors/worker-errors.ts'
-import { sleep, systemClock } from '../../time/clock.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Gate, Notes } from './kit.ts'
 import { queue } from './store-kit.ts'
@@ -376,24 +373,11 @@ export const lifecycleCases: readonly CaseDefinition[] = [
     name: 'a process that only pushes exits by itself',
     needs: ['producer'],
     async run(world) {
-      const { command, args } = world.producer()
-      const child = spawn(command, [...args, queue], { stdio: ['ignore', 'inherit', 'inherit'] })
-      const ending = new AbortController()
-      // Far longer than any start takes: what is left open would keep it for ever.
-      const late = sleep(systemClock, 30_000, { signal: ending.signal, background: true }).then(
-        () => {
-          if (!ending.signal.aborted) child.kill('SIGKILL')
-        },
-      )
-      // The event of a child process: its code, and the signal that ended it.
-      const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
-      ending.abort()
-      await late
-      assert.deepEqual([code, signal], [0, null])
+      await world.runProducer(queue)
       const rows = await world.rows(queue)
       assert.deepEqual(
-        rows.map(({ args: pushed }) => pushed),
-        ['{"n":1}'],
+        rows.map(({ args }) => JSON.parse(args)),
+        [{ n: 1 }],
       )
     },
   },

@@ -180,9 +180,9 @@ export const claimPrimitives: readonly CaseDefinition[] = [
   },
   {
     name: 'exchange settles first and claims then, as settle and claim would',
+    needs: ['exchange'],
     async run(world) {
-      const store = await world.store()
-      if (store.exchange === undefined) return
+      const store = await world.exchangingStore()
       const worker = await enlist(store, 'w')
       await insert(store, 'a', 'b', 'c')
       const [a, b] = await claim(store, worker, 2)
