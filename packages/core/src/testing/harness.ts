@@ -80,7 +80,7 @@ export type ExchangingStore<Tx> = TaskStore<Tx> & Required<Pick<TaskStore<Tx>, '
 /** What to run the suite on. */
 export interface ConformanceOptions<Tx = never, Lacks extends Capability = never> {
   /** Makes a harness; each case gets one of its own. */
-  readonly harness: () => Harness<Tx, Lacks> | Promise<Harness<Tx, Lacks>>
+  readonly harness: () => Harness<Tx, NoInfer<Lacks>> | Promise<Harness<Tx, NoInfer<Lacks>>>
   /** What is lacking, each with the reason: it is what the skipped cases say. The harness must have all the rest. */
   readonly without?: Readonly<Record<Lacks, string>>
   /** How many tasks the cases with many tasks have at least. @default 20_000 */

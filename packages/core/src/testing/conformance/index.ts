@@ -2,13 +2,20 @@ import type { CaseDefinition } from './definition.ts'
 import { func, knownKeys, text, wholeNumber } from '../../internal/validate.ts'
 import type { Capability, Case, ConformanceOptions, Harness } from '../harness.ts'
 import { adminCases } from './admin.ts'
+import { backoffCases } from './backoff.ts'
 import { cancelCases } from './cancel.ts'
 import { dispatchCases } from './dispatch.ts'
 import { enqueueCases } from './enqueue.ts'
 import { leaseCases } from './lease.ts'
 import { lifecycleCases } from './lifecycle.ts'
 import { outcomeCases } from './outcomes.ts'
-import { primitiveCases } from './primitives.ts'
+import { adminPrimitives } from './primitive-admin.ts'
+import { claimPrimitives } from './primitive-claims.ts'
+import { insertPrimitives } from './primitive-inserts.ts'
+import { leasePrimitives } from './primitive-leases.ts'
+import { settlePrimitives } from './primitive-settles.ts'
+import { signalPrimitives } from './primitive-signals.ts'
+import { pauseCases } from './pause.ts'
 import { pushingCases } from './pushing.ts'
 import { reconciliationCases } from './reconciliation.ts'
 import { rescueCases } from './rescue.ts'
@@ -18,25 +25,35 @@ import { scheduleCases } from './schedule.ts'
 import { sharingCases } from './sharing.ts'
 import { transactionCases } from './transactions.ts'
 import { uniqueCases } from './unique.ts'
+import { wakingCases } from './waking.ts'
 import { World } from './world.ts'
 
+/** In the order in which a storage author best makes them pass. */
 const subjects: readonly (readonly [string, readonly CaseDefinition[]])[] = [
-  ['store', primitiveCases],
+  ['store insert', insertPrimitives],
+  ['store claim', claimPrimitives],
+  ['store settle', settlePrimitives],
+  ['store lease', leasePrimitives],
+  ['store administration', adminPrimitives],
+  ['store signals', signalPrimitives],
   ['enqueue', enqueueCases],
   ['pushing', pushingCases],
+  ['unique', uniqueCases],
   ['transactions', transactionCases],
   ['dispatch', dispatchCases],
+  ['waking', wakingCases],
   ['schedule', scheduleCases],
   ['retry', retryCases],
+  ['backoff', backoffCases],
   ['outcomes', outcomeCases],
   ['lease', leaseCases],
   ['rescue', rescueCases],
   ['reconciliation', reconciliationCases],
   ['cancel', cancelCases],
-  ['unique', uniqueCases],
+  ['pause', pauseCases],
   ['lifecycle', lifecycleCases],
   ['results', resultCases],
-  ['admin', adminCases],
+  ['administration', adminCases],
   ['sharing', sharingCases],
 ]
 
