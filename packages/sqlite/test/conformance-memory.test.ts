@@ -4,7 +4,6 @@ import { memoryHarness } from './support/harness.ts'
 
 const without = {
   transactions: 'a database in memory has one connection',
-  'concurrent-transactions': 'a database in memory has one connection',
   producer: 'what one process keeps in memory no other can open',
 }
 

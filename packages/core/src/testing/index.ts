@@ -18,10 +18,11 @@ export {
 export { conformance } from './conformance/index.ts'
 export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {
+  BareHarness,
   CallerTransaction,
   Capability,
   Case,
   ConformanceOptions,
+  ExchangingStore,
   Harness,
-  Producer,
 } from './harness.ts'

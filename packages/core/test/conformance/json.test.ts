@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { JsonStore } from '../../src/storage/json/json-store.ts'
 import { conformance } from '../../src/testing/conformance/index.ts'
 import type { Harness } from '../../src/testing/harness.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
+import { runCases } from './run.ts'
 
-function jsonHarness(): Harness {
+function jsonHarness(): Harness<never, 'transactions' | 'producer'> {
   const clock = new TestClock()
   const folder = mkdtempSync(join(tmpdir(), 'apalis-json-'))
   const store = JsonStore.open({
@@ -43,10 +43,7 @@ function leftOpen(store: JsonStore): JsonStore {
 
 const without = {
   transactions: 'a JSON file has no transactions',
-  'concurrent-transactions': 'a JSON file has no transactions',
   producer: 'a JSON file is for one process',
 }
 
-for (const { name, skip, run } of conformance({ harness: jsonHarness, without })) {
-  test(name, { skip }, run)
-}
+runCases(conformance({ harness: jsonHarness, without }), join(import.meta.dirname, 'json.json'))

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { conformance } from '../../src/testing/conformance/index.ts'
 import type { Harness } from '../../src/testing/harness.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
+import { runCases } from './run.ts'
 
-function memoryHarness(): Harness {
+function memoryHarness(): Harness<never, 'transactions' | 'producer'> {
   const clock = new TestClock()
   const store = new MemoryStore({ clock })
   return {
@@ -24,13 +26,10 @@ function memoryHarness(): Harness {
 
 const without = {
   transactions: 'memory has no transactions',
-  'concurrent-transactions': 'memory has no transactions',
   producer: 'what one process keeps in memory no other can open',
 }
 
-for (const { name, skip, run } of conformance({ harness: memoryHarness, without })) {
-  test(name, { skip }, run)
-}
+runCases(conformance({ harness: memoryHarness, without }), join(import.meta.dirname, 'memory.json'))
 
 // The suite's case needs data that a second process can open; that core leaves nothing open shows here too.
 test('a process that only pushes exits by itself (88)', { timeout: 60_000 }, async ({ signal }) => {

@@ -1,5 +1,7 @@
-import { fileURLToPath } from 'node:url'
+import { execFile } from 'node:child_process'
 import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { type Harness, TestClock } from '@apalis/core/testing'
 import {
   connectNodeSqlite,
@@ -14,7 +16,7 @@ import { openStore } from './stores.ts'
 /** What the conformance suite runs on: stores of a file, each as if in a process of its own. */
 export function fileHarness(
   connect: SqliteConnect = connectNodeSqlite,
-): Harness<SqliteTransaction> {
+): Harness<SqliteTransaction, 'concurrent-transactions'> {
   const clock = new TestClock()
   const folder = testFolder()
   const path = folder.file()
@@ -42,9 +44,10 @@ export function fileHarness(
       writeArgs(connection, queue, id, args)
       connection.close()
     },
-    producer() {
+    async runProducer(queue) {
       const program = fileURLToPath(import.meta.resolve('./producer.ts'))
-      return { command: process.execPath, args: ['--conditions=@apalis/source', program, path] }
+      const args = ['--conditions=@apalis/source', program, path, queue]
+      await promisify(execFile)(process.execPath, args, { timeout: 30_000 })
     },
     async close() {
       await Promise.all(stores.map((store) => store.close()))
@@ -54,7 +57,7 @@ export function fileHarness(
 }
 
 /** The same in memory, where everybody shares one store. */
-export function memoryHarness(): Harness<SqliteTransaction> {
+export function memoryHarness(): Harness<SqliteTransaction, 'transactions' | 'producer'> {
   const clock = new TestClock()
   let connection: DatabaseSync | undefined
   let store: Promise<SqliteStore> | undefined

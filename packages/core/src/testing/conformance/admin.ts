@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { hasCode } from '../../internal/apalis-error.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Failing, Notes } from './kit.ts'
-import { queue } from './store-kit.ts'
+import { ids, queue } from './store-kit.ts'
 
 /** The dead letters, retention, counts and lists: 117 to 122. */
 export const adminCases: readonly CaseDefinition[] = [
@@ -57,6 +57,25 @@ export const adminCases: readonly CaseDefinition[] = [
       await world.advance(15 * 60_000, { step: 5_000 })
       const { done, killed } = await world.counts(queue)
       assert.deepEqual([done, killed], [1, 1])
+    },
+  },
+  {
+    number: 117,
+    name: 'retention 0 forgets what has finished at the next purge, and nothing else',
+    async run(world) {
+      const { storage, work } = await world.process({
+        retention: { done: 0, killed: 0 },
+        purgeEvery: '10m',
+      })
+      const tasks = storage.queue<string>(queue)
+      const failing = new Failing()
+      work(tasks, (args, request) => (args === 'fails' ? failing.handler(args, request) : args))
+      await tasks.pushBulk(['fine', 'also fine'])
+      const retrying = await tasks.push('fails', { attempts: 100 })
+      await tasks.kill(await tasks.push('killed', { delay: '1h' }))
+      await world.until('both are done', async () => (await world.counts(queue)).done === 2)
+      await world.advance(15 * 60_000, { step: 5_000 })
+      assert.deepEqual(ids(await world.rows(queue)), [retrying])
     },
   },
   {

@@ -18,7 +18,11 @@ const values: readonly unknown[] = [
   {},
   [[], {}, [null, { a: [1, 2, { b: null }] }]],
   { '': 1, 'a.b': { $set: 1 }, ключ: ['ценность'] },
-  'x'.repeat(1_000_000),
+  // What JSON escapes stays as it is, whatever a database thinks of it.
+  'nul \u0000, lone \ud800',
+  JSON.parse('{"__proto__":{"a":1},"constructor":2}'),
+  // As much as is let through: with its quotes, one MiB.
+  'x'.repeat(1024 * 1024 - 2),
 ]
 
 /** Enqueue, identity, bulk: 1 to 7, 10. */

@@ -179,10 +179,37 @@ export const claimPrimitives: readonly CaseDefinition[] = [
     },
   },
   {
-    name: 'exchange settles first and claims then, as settle and claim would',
+    number: 137,
+    name: 'however many tasks are not due yet, at whatever priority: a claim and a beat find what is due, and when the next will be',
     async run(world) {
       const store = await world.store()
-      if (store.exchange === undefined) return
+      const soonest = world.harness.clock.now() + 3_600_000
+      for (let stored = 0; stored < world.many; stored += 1_000) {
+        await store.insert(
+          queue,
+          numbered(1_000, `future-${stored}`).map((id, index) =>
+            newRow(id, { priority: (index % 3) - 1, runAt: soonest + 999 - index }),
+          ),
+        )
+      }
+      const worker = await enlist(store, 'w')
+      const none = await store.claim(worker, 10, { suspects: 1 })
+      assert.deepEqual(none.rows, [])
+      between(none.dueIn, 3_500_000, 3_600_000)
+      between((await store.beat(worker)).dueIn, 3_500_000, 3_600_000)
+      await store.insert(queue, [newRow('due', { priority: -2 })])
+      assert.equal((await store.beat(worker)).dueIn, 0)
+      assert.deepEqual(ids(await claim(store, worker, 10)), ['due'])
+      const { pending, due } = await store.count(queue)
+      assert.ok(pending >= world.many)
+      assert.equal(due, 0)
+    },
+  },
+  {
+    name: 'exchange settles first and claims then, as settle and claim would',
+    needs: ['exchange'],
+    async run(world) {
+      const store = await world.exchangingStore()
       const worker = await enlist(store, 'w')
       await insert(store, 'a', 'b', 'c')
       const [a, b] = await claim(store, worker, 2)
@@ -208,6 +235,41 @@ export const claimPrimitives: readonly CaseDefinition[] = [
       )
       const done = await read(store, 'b')
       assert.deepEqual([done.status, done.result], ['done', '1'])
+    },
+  },
+  {
+    name: 'exchange on a paused queue settles, and claims nothing',
+    needs: ['exchange'],
+    async run(world) {
+      const store = await world.exchangingStore()
+      const worker = await enlist(store, 'w')
+      await insert(store, 'a', 'b')
+      const row = await claimOne(store, worker)
+      await store.pause(queue, true)
+      const { settled, claimed } = await store.exchange(worker, [settlement(row)], 10, {
+        suspects: 1,
+      })
+      assert.deepEqual([settled, claimed.rows], [['applied'], []])
+      assert.equal((await read(store, 'b')).status, 'pending')
+    },
+  },
+  {
+    name: 'exchange without a live lease throws and claims nothing, and its settlements can be made again',
+    needs: ['exchange'],
+    async run(world) {
+      const store = await world.exchangingStore()
+      const worker = await enlist(store, 'w')
+      await insert(store, 'a', 'b')
+      const row = await claimOne(store, worker)
+      await world.advance(35_000, { step: 35_000 })
+      await assert.rejects(
+        store.exchange(worker, [settlement(row)], 10, { suspects: 1 }),
+        isLeaseLostError,
+      )
+      assert.equal((await read(store, 'b')).status, 'pending')
+      const [settled] = await store.settle(worker, [settlement(row)])
+      assert.notEqual(settled, 'stale')
+      assert.equal((await read(store, 'a')).status, 'done')
     },
   },
 ]

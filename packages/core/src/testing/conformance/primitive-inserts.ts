@@ -54,6 +54,28 @@ export const insertPrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'args and results are text of any kind, kept to the last character',
+    async run(world) {
+      const store = await world.store()
+      const worker = await enlist(store, 'w')
+      const texts = [
+        '',
+        ' no JSON at all: \r\n\t\u0001\u007f \u2028 🐎',
+        '{"b":  1, "a": 2, "b": 3.0e0}',
+        '"\\u0000 \\ud800"',
+        `"${'ž'.repeat(400_000)}"`,
+      ]
+      for (const [index, args] of texts.entries()) {
+        await store.insert(queue, [newRow(`task-${index}`, { args })])
+        const row = await claimOne(store, worker)
+        assert.equal(row.args, args)
+        await settle(store, worker, row, { type: 'done', result: args })
+        const done = await read(store, row.id)
+        assert.deepEqual([done.args, done.result], [args, args])
+      }
+    },
+  },
+  {
     name: 'a row without runAt and delay is due when it was inserted; a delay counts from the insert',
     async run(world) {
       const store = await world.store()

@@ -165,6 +165,28 @@ export const leasePrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'what a rescue leaves over for its limit the next one takes: until then rescueIn is 0',
+    async run(world) {
+      const store = await world.store()
+      await insert(store, 'a', 'b', 'c')
+      const dying = await enlist(store, 'dying')
+      assert.equal((await claim(store, dying)).length, 3)
+      const worker = await enlist(store, 'w')
+      await world.advance(20_000, { step: 20_000 })
+      await store.beat(worker)
+      await world.advance(15_000, { step: 15_000 })
+      for (const limit of [1, 1]) {
+        assert.equal((await store.rescue(queue, limit, rescuing)).length, 1)
+        await assert.rejects(store.beat(dying), isLeaseLostError)
+        assert.equal((await store.beat(worker)).rescueIn, 0)
+      }
+      assert.equal((await store.rescue(queue, 10, rescuing)).length, 1)
+      assert.equal((await store.beat(worker)).rescueIn, undefined)
+      const rows = await store.list(queue, { offset: 0, limit: 10 })
+      assert.ok(rows.every(({ rescues, status }) => rescues === 1 && status === 'pending'))
+    },
+  },
+  {
     name: 'the death that reaches maxRescues kills, with the poison error, once, and frees the key',
     async run(world) {
       const store = await world.store()

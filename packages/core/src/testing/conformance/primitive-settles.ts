@@ -215,6 +215,30 @@ export const settlePrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: "a settle inside the caller's transaction is undone with it, and stands when that commits",
+    needs: ['transactions'],
+    async run(world) {
+      const store = await world.store()
+      const worker = await enlist(store, 'w')
+      await insert(store, 'a')
+      const row = await claimOne(store, worker)
+      const before = await read(store, 'a')
+      const undone = await world.begin()
+      assert.deepEqual(await store.settle(worker, [settlement(row)], { within: undone.tx }), [
+        'applied',
+      ])
+      await undone.rollback()
+      assert.deepEqual(await read(store, 'a'), before)
+      const kept = await world.begin()
+      assert.deepEqual(await store.settle(worker, [settlement(row)], { within: kept.tx }), [
+        'applied',
+      ])
+      await kept.commit()
+      assert.equal((await read(store, 'a')).status, 'done')
+      assert.deepEqual(await store.settle(worker, [settlement(row)]), ['repeated'])
+    },
+  },
+  {
     name: 'the last ten errors are kept, oldest first',
     async run(world) {
       const store = await world.store()

@@ -51,6 +51,26 @@ export const transactionCases: readonly CaseDefinition[] = [
   },
   {
     number: 9,
+    name: 'what a transaction pushed nobody sees before it commits, whichever way they look',
+    needs: ['transactions'],
+    async run(world) {
+      const one = await world.process()
+      const other = await world.process()
+      const { tx, commit } = await world.begin()
+      const id = await one.storage.queue<string>(queue).within(tx).push('inside')
+      for (const { storage } of [one, other]) {
+        const tasks = storage.queue<string>(queue)
+        assert.equal(await tasks.fetchById(id), undefined)
+        assert.deepEqual(await tasks.listTasks(), [])
+        const { pending, due } = await tasks.metrics()
+        assert.deepEqual([pending, due], [0, 0])
+      }
+      await commit()
+      assert.deepEqual(ids(await world.rows(queue)), [id])
+    },
+  },
+  {
+    number: 9,
     name: 'what a transaction pushed is not claimed before it commits, whatever wakes the worker',
     needs: ['transactions', 'concurrent-transactions'],
     async run(world) {

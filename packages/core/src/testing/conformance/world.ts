@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Counts, Row, TaskStore } from '../../storage/task-store.ts'
 import { sleep, systemClock, turn } from '../../time/clock.ts'
-import type { CallerTransaction, Harness, Producer } from '../harness.ts'
+import type { CallerTransaction, ExchangingStore, Harness } from '../harness.ts'
 import { Process, type ProcessOptions } from './process.ts'
 
 /** Turns of the event loop without any call to a store after which everything counts as at rest. */
@@ -38,6 +38,16 @@ export class World<Tx> {
     return this.#store
   }
 
+  /** The same, of a store that settles and claims in one round trip. */
+  async exchangingStore(): Promise<ExchangingStore<Tx>> {
+    const store = await this.store()
+    assert.ok(
+      hasExchange(store),
+      'the store has no `exchange`: give the reason in `without.exchange`',
+    )
+    return store
+  }
+
   /** One stored row. */
   async row(queue: string, id: string): Promise<Row> {
     const [row] = await (await this.store()).get(queue, [id])
@@ -70,13 +80,13 @@ export class World<Tx> {
     return this.harness.begin()
   }
 
-  /** The program that only pushes. */
-  producer(): Producer {
+  /** Runs the program that only pushes; rejects where it fails or does not end. */
+  async runProducer(queue: string): Promise<void> {
     assert.ok(
-      this.harness.producer !== undefined,
-      'the harness has no `producer`: give the reason in `without.producer`',
+      this.harness.runProducer !== undefined,
+      'the harness has no `runProducer`: give the reason in `without.producer`',
     )
-    return this.harness.producer()
+    await this.harness.runProducer(queue)
   }
 
   /** Moves time by `ms`, everything at rest before each `step` and at the end. */
@@ -135,6 +145,10 @@ export class World<Tx> {
   #activity(): number {
     return this.#processes.reduce((sum, { wire }) => sum + wire.activity, 0)
   }
+}
+
+function hasExchange<Tx>(store: TaskStore<Tx>): store is ExchangingStore<Tx> {
+  return store.exchange !== undefined
 }
 
 /** One turn of the event loop; a real millisecond once there were many. */

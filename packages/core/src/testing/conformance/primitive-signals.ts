@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import type { StoreSignal } from '../../storage/task-store.ts'
+import type { CaseDefinition } from './definition.ts'
+import {
+  claim,
+  claimOne,
+  enlist,
+  ids,
+  insert,
+  queue,
+  rescuing,
+  settle,
+  stored,
+} from './store-kit.ts'
+
+/** `listen` and `watch` of the store itself. */
+export const signalPrimitives: readonly CaseDefinition[] = [
+  {
+    name: 'signals tell other connections of due work, of awaited ends, of kills and of pauses',
+    async run(world) {
+      const store = await world.store()
+      const other = await world.harness.open()
+      const heard: StoreSignal[] = []
+      const listening = await other.listen((signal) => heard.push(signal))
+      const hears = (type: StoreSignal['type'], id?: string): Promise<void> =>
+        world.within(1_000, `the other connection hears ${type} of ${id ?? 'the queue'}`, () =>
+          heard.some(
+            (signal) =>
+              signal.type === type &&
+              signal.queue === queue &&
+              (id === undefined || signal.ids === undefined || signal.ids.includes(id)),
+          ),
+        )
+      await insert(store, 'a', 'b', 'removed', 'killed', 'rescued')
+      await hears('due')
+      const worker = await enlist(store, 'w')
+      const [a, b] = await claim(store, worker, 2)
+      assert.ok(a && b)
+      await settle(store, worker, a)
+      assert.deepEqual(ids(await other.watch(queue, ['b', 'removed']).then(present)), [
+        'b',
+        'removed',
+      ])
+      await settle(store, worker, b)
+      await hears('settled', 'b')
+      heard.length = 0
+      await store.remove(queue, 'removed')
+      await hears('settled', 'removed')
+      const [killed] = await claim(store, worker, 1)
+      assert.equal(killed?.id, 'killed')
+      await store.kill(queue, 'killed', stored('e'))
+      await hears('killed', 'killed')
+      await store.pause(queue, true)
+      await hears('paused')
+      await store.pause(queue, false)
+      await hears('resumed')
+      heard.length = 0
+      await claim(store, worker)
+      await other.watch(queue, ['rescued'])
+      await world.advance(35_000, { step: 35_000 })
+      await store.rescue(queue, 10, { ...rescuing, maxRescues: 1 })
+      await hears('settled', 'rescued')
+      await listening[Symbol.asyncDispose]()
+      heard.length = 0
+      await insert(store, 'unheard')
+      await world.quiet()
+      assert.deepEqual(heard, [])
+    },
+  },
+  {
+    name: 'the end of a row that nobody watches signals nothing',
+    async run(world) {
+      const store = await world.store()
+      const heard: StoreSignal[] = []
+      const listening = await store.listen((signal) => heard.push(signal))
+      const worker = await enlist(store, 'w')
+      await insert(store, 'a', 'b')
+      await settle(store, worker, await claimOne(store, worker))
+      await store.remove(queue, 'b')
+      await world.quiet()
+      await listening[Symbol.asyncDispose]()
+      assert.deepEqual(
+        heard.filter(({ type }) => type === 'settled'),
+        [],
+      )
+    },
+  },
+]
+
+function present<Value>(values: readonly (Value | undefined)[]): readonly Value[] {
+  return values.filter((value) => value !== undefined)
+}
