@@ -4,7 +4,7 @@ import { concurrency } from '../../layers/concurrency.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, failures, Gate, Notes, raise } from './kit.ts'
 import { numbered, queue } from './store-kit.ts'
-import { claiming } from './wire.ts'
+import { claiming } from '../wire.ts'
 
 /** Dispatch and exclusivity: 11 to 19. */
 export const dispatchCases: readonly CaseDefinition[] = [

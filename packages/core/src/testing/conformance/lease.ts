@@ -5,7 +5,7 @@ import { isUnknownOutcomeError } from '../../errors/backend-errors.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Notes, pending } from './kit.ts'
 import { queue, settlement } from './store-kit.ts'
-import { claiming, settling } from './wire.ts'
+import { claiming, settling } from '../wire.ts'
 
 /** Lease, crash, fencing: 40 to 43, 47, 48, 50. What both sides agree on is in reconciliation.ts. */
 export const leaseCases: readonly CaseDefinition[] = [

@@ -7,7 +7,7 @@ import { sleep, systemClock } from '../../time/clock.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Gate, Notes } from './kit.ts'
 import { queue } from './store-kit.ts'
-import { claiming } from './wire.ts'
+import { claiming } from '../wire.ts'
 
 /** Pause, shutdown, worker life: 81 to 88. */
 export const lifecycleCases: readonly CaseDefinition[] = [
