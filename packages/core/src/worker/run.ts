@@ -221,7 +221,8 @@ export class Run {
         if ((batch?.length ?? 0) > 0) this.#roundTrip.measure(this.#clock.monotonic() - begun)
         this.#claims.succeeded()
         if (batch === undefined) this.#context.stop()
-        else this.#take(batch)
+        // What came after the lease was lost is another's by now, or given back when that incarnation leaves.
+        else if (lease.trusted) this.#take(batch)
       } catch (error) {
         if (isLeaseLostError(error)) lease.lose()
         else await this.#waitAfter(this.#claims.failed(error), over)

@@ -282,6 +282,29 @@ export const leaseCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a claim that is answered after its lease was lost starts nothing: what it brought is given back, and runs once',
+    async run(world) {
+      const { storage, wire, work } = await world.process({ callTimeout: '60s' })
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const worker = work(tasks, desk.handler)
+      await world.until('it is idle', () => eventsOf(worker, 'idle').length === 1)
+      const claim = wire.hold(claiming, 'after', 1)
+      const id = await tasks.push('a')
+      await world.until('it claims', () => claim.count === 1)
+      wire.hold('beat', 'before', 1)
+      const lost = worker.context.id
+      await world.advance(26_000)
+      claim.letGo()
+      await world.within(10_000, 'it runs', () => desk.runs.length > 0)
+      const { lockedBy, epoch } = await world.row(queue, id)
+      assert.notEqual(lockedBy, lost)
+      assert.deepEqual([lockedBy, epoch], [worker.context.id, 2])
+      await world.advance(5_000)
+      assert.equal(desk.runs.length, 1)
+    },
+  },
+  {
     name: 'a call that never ends is given up after a while, told, and made again',
     async run(world) {
       const { storage, wire, work } = await world.process({ callTimeout: '5s' })
