@@ -78,8 +78,12 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
     this.#wake()
     await this.#maintenance
     await this.#incarnation.registrationEnded()
-    await this.#deps.store.leave(this.#incarnation.ref)
-    this.#incarnation.close()
+    try {
+      await this.#deps.store.leave(this.#incarnation.ref)
+    } finally {
+      // Nothing runs under it any more, whether the storage knows or not: its permits are for others.
+      this.#incarnation.close()
+    }
     this.#onLeft()
     this.#deps.channel.wake()
     return { done: true, value: undefined }

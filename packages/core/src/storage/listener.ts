@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../time/clock.ts'
+import { type Clock, random, type Timer } from '../time/clock.ts'
 import { Channel, type ChannelSource } from './channel.ts'
 import type { StoreSignal, TaskStore } from './task-store.ts'
 
@@ -112,9 +112,8 @@ export class Listener implements ChannelSource {
     this.#current = undefined
     this.#failures += 1
     const ceiling = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** (this.#failures - 1))
-    this.#retry = this.#clock.setTimer(() => this.#start(), ceiling * (0.5 + Math.random() / 2), {
-      background: true,
-    })
+    const waitMs = ceiling * (0.5 + random(this.#clock) / 2)
+    this.#retry = this.#clock.setTimer(() => this.#start(), waitMs, { background: true })
     for (const channel of this.#channels.values()) channel.emit({ type: 'listening', error })
   }
 

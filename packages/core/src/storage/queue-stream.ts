@@ -1,7 +1,7 @@
 import type { TaskStream, Undecodable } from '../backend/backend.ts'
 import { untilAborted } from '../internal/until-aborted.ts'
 import type { Parts, QueueContext, Task } from '../task/task.ts'
-import type { Timer } from '../time/clock.ts'
+import { random, type Timer } from '../time/clock.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
 import type { Incarnation } from './incarnation.ts'
 import { taskOf } from './rows.ts'
@@ -82,7 +82,7 @@ export class QueueStream<Args, Result> implements TaskStream<Args, QueueContext>
       ]
       const poll = (): void => {
         // Jitter, so that the workers of many processes do not look at the same moment.
-        if (!channel.listening) wakeIn(safetyPollMs * (0.75 + Math.random() / 2))
+        if (!channel.listening) wakeIn(safetyPollMs * (0.75 + random(clock) / 2))
       }
       signal.addEventListener('abort', end, { once: true })
       incarnation.onDue = wakeIn

@@ -2,7 +2,7 @@ import { isBackendError } from '../errors/backend-errors.ts'
 import { GroupCommit } from '../internal/group-commit.ts'
 import { isFinished } from '../task/status.ts'
 import type { TaskId } from '../task/task-id.ts'
-import type { Clock, Timer } from '../time/clock.ts'
+import { type Clock, random, type Timer } from '../time/clock.ts'
 import type { Channel } from './channel.ts'
 import type { Row, TaskStore } from './task-store.ts'
 
@@ -110,7 +110,7 @@ export class Waiters {
         this.#mayHaveEnded(undefined)
         this.#arm()
       },
-      ms * (0.75 + Math.random() / 2),
+      ms * (0.75 + random(clock) / 2),
     )
   }
 

@@ -12,6 +12,15 @@ export interface Clock {
   monotonic(): number
   /** Calls back once, after `ms` milliseconds of any size. With `background`, the timer does not keep the process alive. */
   setTimer(callback: () => void, ms: number, options?: { readonly background?: boolean }): Timer
+  /** What jitter and the ids of incarnations are drawn from: numbers from 0 up to, but not, 1. @default Math.random */
+  random?(): number
+  /** What measures for how long the event loop had no turn, in milliseconds. @default real time, whatever else the clock shows */
+  loopTime?(): number
+}
+
+/** @internal The next number from the clock's chance. */
+export function random(clock: Clock): number {
+  return clock.random === undefined ? Math.random() : clock.random()
 }
 
 /** Node fires a longer timer at once. */

@@ -33,7 +33,7 @@ export class Lease {
     this.#worker = worker
     this.#clock = clock
     this.#hooks = hooks
-    this.#calls = new SupervisedCalls('beat', hooks.onFailure)
+    this.#calls = new SupervisedCalls('beat', clock, hooks.onFailure)
   }
 
   /** Whether the claims of this incarnation may be trusted now. A blocked event loop is noticed here, before any timer fires. */

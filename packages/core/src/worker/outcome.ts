@@ -9,6 +9,7 @@ import {
 import { isPromise } from '../internal/promise.ts'
 import { type Backoff, exponential } from '../task/backoff.ts'
 import type { Parts, QueueContext, Task } from '../task/task.ts'
+import { type Clock, random } from '../time/clock.ts'
 import { durationMs } from '../time/duration.ts'
 
 /** What a task that was sent back without using an attempt waits at least. */
@@ -22,8 +23,7 @@ export interface FailureRules {
   readonly maxReleases: number
   /** Told of a backoff function that failed; the default one is used instead. */
   readonly onBackoffError: (error: unknown) => void
-  /** The wall clock. */
-  readonly now: () => number
+  readonly clock: Clock
   /** Rejects when a promise of the user's takes too long. */
   readonly inTime: <Value>(promise: Promise<Value>) => Promise<Value>
 }
@@ -59,7 +59,7 @@ export function failureOutcome(
   if (isDeferredError(error)) return retryOrKill(task.parts, error, 0)
   if (isRefusal(error)) {
     const wait = checkedMs(error.retryInMs) ?? untilMs(error.retryAt, rules)
-    if (!run.began) return releaseOrFail(run, wait ?? jittered(REFUSAL_MS), rules)
+    if (!run.began) return releaseOrFail(run, wait ?? jittered(REFUSAL_MS, rules.clock), rules)
     if (wait !== undefined) return retryOrKill(task.parts, error, wait)
   }
   return afterBackoff(run, rules)
@@ -67,7 +67,7 @@ export function failureOutcome(
 
 function untilMs(at: unknown, rules: FailureRules): number | undefined {
   if (!(at instanceof Date)) return undefined
-  return checkedMs(Math.max(0, at.getTime() - rules.now()))
+  return checkedMs(Math.max(0, at.getTime() - rules.clock.now()))
 }
 
 /** A duration that an error carries; undefined for anything else. */
@@ -79,8 +79,8 @@ function checkedMs(ms: unknown): number | undefined {
   }
 }
 
-function jittered(ms: number): number {
-  return Math.round(ms * (0.5 + Math.random()))
+function jittered(ms: number, clock: Clock): number {
+  return Math.round(ms * (0.5 + random(clock)))
 }
 
 function retryOrKill(parts: Parts, error: unknown, retryIn: number): Outcome<never> {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Backend, Beat, Outcome, Settled, TaskStream } from '../backend/backend.ts'
 import { BackendError } from '../errors/backend-errors.ts'
 import { toStoredError } from '../errors/stored-error.ts'
@@ -13,6 +12,7 @@ import type { RunContext } from './context.ts'
 import type { Emitter } from './emitter.ts'
 import type { Execution } from './execution.ts'
 import { Flight } from './flight.ts'
+import { newIncarnation } from './incarnation-id.ts'
 import { Lease } from './lease.ts'
 import type { WorkerPlan } from './plan.ts'
 import { RoundTrip } from './round-trip.ts'
@@ -54,6 +54,7 @@ export class Run {
   #aborted = false
   /** The time for the last writes is over, too. */
   #cutOff = false
+  readonly #loopTime: () => number
   #lastTurn = 0
 
   constructor(
@@ -65,10 +66,12 @@ export class Run {
     this.#plan = plan
     this.#backend = plan.backend
     this.#clock = plan.clock
+    const { clock } = plan
+    this.#loopTime = () => clock.loopTime?.() ?? systemClock.monotonic()
     this.#context = context
     this.#emitter = emitter
     this.#held = held
-    this.#claims = new SupervisedCalls('claim', this.#onFailure)
+    this.#claims = new SupervisedCalls('claim', plan.clock, this.#onFailure)
     this.#stack = composeStack({
       layers: plan.layers,
       innermost: tracking(plan.handler, plan.abortGraceMs, plan.clock),
@@ -96,7 +99,7 @@ export class Run {
         backoff: plan.backend.backoff ?? exponential('1s'),
         maxReleases: plan.backend.maxReleases ?? 1_000,
         onBackoffError: (error) => this.#report('backoff', error),
-        now: () => plan.clock.now(),
+        clock: plan.clock,
       },
       graceMs: plan.abortGraceMs,
       longRunAfterMs: plan.longRunAfterMs,
@@ -168,7 +171,7 @@ export class Run {
   }
 
   async #incarnation(): Promise<void> {
-    this.#context.id = randomUUID()
+    this.#context.id = newIncarnation(this.#clock)
     this.#queuePaused = false
     const over = new AbortController()
     const end = (): void => over.abort()
@@ -194,7 +197,7 @@ export class Run {
   async #claimUntil(over: AbortSignal, lease: Lease): Promise<TaskStream<unknown> | undefined> {
     let stream: TaskStream<unknown> | undefined
     while (!over.aborted && lease.trusted) {
-      if (systemClock.monotonic() - this.#lastTurn > TURN_MS) {
+      if (this.#loopTime() - this.#lastTurn > TURN_MS) {
         await this.#turn()
         // Whatever changed in that turn told nobody who waits.
         continue
@@ -265,13 +268,13 @@ export class Run {
       if (claimed === undefined) return
       if ('error' in claimed) this.#settleUndecodable(claimed)
       else this.#flight.start(claimed)
-      if (started % 16 === 0 && systemClock.monotonic() - this.#lastTurn > TURN_MS) return
+      if (started % 16 === 0 && this.#loopTime() - this.#lastTurn > TURN_MS) return
     }
   }
 
   async #turn(): Promise<void> {
     await turn()
-    this.#lastTurn = systemClock.monotonic()
+    this.#lastTurn = this.#loopTime()
   }
 
   /** Waits for capacity, or for a change; gives back what has waited for too long. */
@@ -331,7 +334,7 @@ export class Run {
 
   /** Takes leave of a lost incarnation, so that nobody counts it as dead; until that went well nothing is claimed. */
   async #leave(lease: Lease): Promise<void> {
-    const calls = new SupervisedCalls('leave', this.#onFailure)
+    const calls = new SupervisedCalls('leave', this.#clock, this.#onFailure)
     while (!this.#context.isShuttingDown()) {
       try {
         await lease.end()

@@ -44,7 +44,7 @@ export class Settler {
     this.#backend = backend
     this.#clock = clock
     this.#hooks = hooks
-    this.#calls = new SupervisedCalls('settle', hooks.onFailure)
+    this.#calls = new SupervisedCalls('settle', clock, hooks.onFailure)
   }
 
   /** Outcomes that are not durable yet. */

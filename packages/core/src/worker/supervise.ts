@@ -1,12 +1,13 @@
 import { BackendError } from '../errors/backend-errors.ts'
+import { type Clock, random } from '../time/clock.ts'
 
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 5_000
 
 /** How long to wait after `failures` failed calls in a row before the next: doubling, with jitter, at most 5 s. */
-export function retryDelayMs(failures: number): number {
+export function retryDelayMs(failures: number, clock: Clock): number {
   const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10))
-  return Math.round(longest * (0.5 + Math.random() / 2))
+  return Math.round(longest * (0.5 + random(clock) / 2))
 }
 
 /** What a user's `onBackendError` may say. */
@@ -15,11 +16,13 @@ export type BackendErrorPolicy = (error: BackendError, failuresInARow: number) =
 /** Calls of one kind to a backend that may fail for a while. */
 export class SupervisedCalls {
   readonly #operation: string
+  readonly #clock: Clock
   readonly #onFailure: (error: BackendError, failuresInARow: number) => 'retry' | 'end'
   #failures = 0
 
-  constructor(operation: string, onFailure: BackendErrorPolicy) {
+  constructor(operation: string, clock: Clock, onFailure: BackendErrorPolicy) {
     this.#operation = operation
+    this.#clock = clock
     this.#onFailure = onFailure
   }
 
@@ -32,6 +35,6 @@ export class SupervisedCalls {
   failed(error: unknown): number | 'end' {
     this.#failures += 1
     const answer = this.#onFailure(BackendError.from(this.#operation, error), this.#failures)
-    return answer === 'end' ? 'end' : retryDelayMs(this.#failures)
+    return answer === 'end' ? 'end' : retryDelayMs(this.#failures, this.#clock)
   }
 }

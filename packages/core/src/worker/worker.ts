@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Event } from '../service/events.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -7,6 +6,7 @@ import { knownKeys, OptionError } from '../internal/validate.ts'
 import { RunContext } from './context.ts'
 import { Emitter } from './emitter.ts'
 import { EventStream } from './event-stream.ts'
+import { newIncarnation } from './incarnation-id.ts'
 import type { WorkerPlan } from './plan.ts'
 import { Run } from './run.ts'
 
@@ -31,7 +31,7 @@ export class Worker<Args = unknown, Result = unknown> {
     this.name = plan.name
     // From here on the types of one worker's tasks no longer matter.
     this.#plan = plan as unknown as WorkerPlan<unknown, unknown>
-    this.#context = new RunContext(plan.name, randomUUID())
+    this.#context = new RunContext(plan.name, newIncarnation(plan.clock))
     this.#emitter = new Emitter(this.#context, plan.backend.name, plan.clock)
     for (const listener of plan.listeners) this.#emitter.listen(listener)
     this.#run = new Run(this.#plan, this.#context, this.#emitter, () => this.#held())

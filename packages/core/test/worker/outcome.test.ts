@@ -14,6 +14,7 @@ import {
 import { type Backoff, constant } from '../../src/task/backoff.ts'
 import type { Parts } from '../../src/task/task.ts'
 import { taskId } from '../../src/task/task-id.ts'
+import { TestClock } from '../../src/testing/test-clock.ts'
 import { type FailureRules, failureOutcome } from '../../src/worker/outcome.ts'
 
 interface Case {
@@ -43,7 +44,7 @@ function outcomeOf({ error, attempt = 1, began = true, reason, releases = 0, rul
       onBackoffError: (failure) => {
         throw failure
       },
-      now: () => 1_000,
+      clock: new TestClock(1_000),
       inTime: (promise) => promise,
       ...rules,
     },

@@ -1,6 +1,6 @@
 import type { Handler, Layer, Service, TaskRequest } from '../../service/service.ts'
 import type { Event, EventBase, TaskErrorEvent } from '../../service/events.ts'
-import type { WorkerContext } from '../../service/worker-context.ts'
+import type { RunningWorker } from '../process.ts'
 
 /** One call of a {@link Desk}'s handler: the case decides how it ends. */
 export interface Run<Args, Result = unknown> {
@@ -152,17 +152,6 @@ export class Gate {
     this.#then = undefined
     this.#wake()
   }
-}
-
-/** A worker that runs in a process of a case. */
-export interface RunningWorker {
-  readonly context: WorkerContext
-  /** Everything that happened, oldest first. */
-  readonly events: readonly Event[]
-  /** Settles when `run` has returned. */
-  readonly ended: Promise<void>
-  /** Whether it has. */
-  readonly over: boolean
 }
 
 /** Events of one type, as that type. */

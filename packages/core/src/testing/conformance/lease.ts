@@ -5,7 +5,7 @@ import { isUnknownOutcomeError } from '../../errors/backend-errors.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Notes, pending } from './kit.ts'
 import { queue, settlement } from './store-kit.ts'
-import { claiming, settling } from './wire.ts'
+import { claiming, settling } from '../wire.ts'
 
 /** Lease, crash, fencing: 40 to 43, 47, 48, 50. What both sides agree on is in reconciliation.ts. */
 export const leaseCases: readonly CaseDefinition[] = [
@@ -307,6 +307,29 @@ export const leaseCases: readonly CaseDefinition[] = [
       await world.until('it is done', async () => (await world.row(queue, id)).status === 'done')
       const { attempt, rescues } = await world.row(queue, id)
       assert.deepEqual([attempt, rescues], [1, 0])
+    },
+  },
+  {
+    name: 'a claim that is answered after its lease was lost starts nothing: what it brought is given back, and runs once',
+    async run(world) {
+      const { storage, wire, work } = await world.process({ callTimeout: '60s' })
+      const tasks = storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const worker = work(tasks, desk.handler)
+      await world.until('it is idle', () => eventsOf(worker, 'idle').length === 1)
+      const claim = wire.hold(claiming, 'after', 1)
+      const id = await tasks.push('a')
+      await world.until('it claims', () => claim.count === 1)
+      wire.hold('beat', 'before', 1)
+      const lost = worker.context.id
+      await world.advance(26_000)
+      claim.letGo()
+      await world.within(10_000, 'it runs', () => desk.runs.length > 0)
+      const { lockedBy, epoch } = await world.row(queue, id)
+      assert.notEqual(lockedBy, lost)
+      assert.deepEqual([lockedBy, epoch], [worker.context.id, 2])
+      await world.advance(5_000)
+      assert.equal(desk.runs.length, 1)
     },
   },
   {

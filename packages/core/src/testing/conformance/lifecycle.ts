@@ -4,7 +4,7 @@ import { isWorkerStateError } from '../../errors/worker-errors.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Notes } from './kit.ts'
 import { queue } from './store-kit.ts'
-import { claiming } from './wire.ts'
+import { claiming } from '../wire.ts'
 
 /** Shutdown and worker life: 84 to 88. */
 export const lifecycleCases: readonly CaseDefinition[] = [

@@ -3,7 +3,7 @@ import { isTaskKilledError } from '../../errors/task-errors.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Notes } from './kit.ts'
 import { ids, queue } from './store-kit.ts'
-import { claiming, settling } from './wire.ts'
+import { claiming, settling } from '../wire.ts'
 
 /** Storage and worker come to agree on who holds what. */
 export const reconciliationCases: readonly CaseDefinition[] = [

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { claiming } from '../wire.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, type Run, Failing, failures, Notes } from './kit.ts'
 import { claim, enlist, newRow, numbered, queue, rescuing } from './store-kit.ts'
+import type { World } from './world.ts'
 
 /** Who is rescued, by whom, and how often: 44 to 46. */
 export const rescueCases: readonly CaseDefinition[] = [
@@ -204,16 +206,8 @@ export const rescueCases: readonly CaseDefinition[] = [
   {
     name: 'suspects: one at a time in a process, however many workers it has, and the next as soon as that one has ended',
     async run(world) {
+      await insertSuspects(world, 6)
       const store = await world.store()
-      await store.insert(
-        queue,
-        numbered(6, 'suspect').map((id) => newRow(id)),
-      )
-      for (const death of [1, 2]) {
-        assert.equal((await claim(store, await enlist(store, `dying ${death}`))).length, 6)
-        await world.advance(35_000, { step: 35_000 })
-        assert.equal((await store.rescue(queue, 100, rescuing)).length, 6)
-      }
       await store.insert(
         queue,
         numbered(4, 'plain').map((id) => newRow(id)),
@@ -238,6 +232,26 @@ export const rescueCases: readonly CaseDefinition[] = [
       await world.until('another process runs one beside it', () => suspects().length === 4)
       await world.advance(25_000)
       assert.equal(suspects().length, 4)
+    },
+  },
+  {
+    name: 'a worker that stops without having reached the storage keeps no permit: another of its process gets the next suspect',
+    async run(world) {
+      await insertSuspects(world, 2)
+      const { storage, wire, work } = await world.process()
+      const desk = new Desk<string>()
+      wire.loseAnswer(claiming, 1)
+      // The first beat comes through, those after it do not.
+      wire.intercept('beat', (apply) => apply(), 1)
+      const heal = wire.refuse(['beat', 'leave'])
+      const stopped = work(storage.queue<string>(queue), desk.handler, { concurrency: 1 })
+      await world.until('it has claimed', () => wire.count(claiming) > 0)
+      await world.quiet()
+      stopped.context.stop()
+      await world.within(20_000, 'it has stopped', () => stopped.over)
+      heal()
+      work(storage.queue<string>(queue), desk.handler, { concurrency: 1 })
+      await world.within(10_000, 'the next one runs', () => desk.open === 1)
     },
   },
   {
@@ -292,3 +306,17 @@ export const rescueCases: readonly CaseDefinition[] = [
     },
   },
 ]
+
+/** Stores tasks whose workers have died twice. */
+async function insertSuspects<Tx>(world: World<Tx>, count: number): Promise<void> {
+  const store = await world.store()
+  await store.insert(
+    queue,
+    numbered(count, 'suspect').map((id) => newRow(id)),
+  )
+  for (const death of [1, 2]) {
+    assert.equal((await claim(store, await enlist(store, `dying ${death}`))).length, count)
+    await world.advance(35_000, { step: 35_000 })
+    assert.equal((await store.rescue(queue, 100, rescuing)).length, count)
+  }
+}

@@ -5,7 +5,7 @@ import { sleep, systemClock } from '../../time/clock.ts'
 import type { CaseDefinition } from './definition.ts'
 import { eventsOf, failures, raise } from './kit.ts'
 import { queue } from './store-kit.ts'
-import { settling } from './wire.ts'
+import { settling } from '../wire.ts'
 
 /** Sharing statements, processes and the event loop: 131 to 136; 133 is in transactions.ts. */
 export const sharingCases: readonly CaseDefinition[] = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, eventsOf, Gate, Notes } from './kit.ts'
 import { queue } from './store-kit.ts'
-import { claiming } from './wire.ts'
+import { claiming } from '../wire.ts'
 
 /** Who is woken by what, and who is not: 14, 15, 18, 126, 127. */
 export const wakingCases: readonly CaseDefinition[] = [

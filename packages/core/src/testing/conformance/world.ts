@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Counts, Row, TaskStore } from '../../storage/task-store.ts'
 import { sleep, systemClock, turn } from '../../time/clock.ts'
 import type { CallerTransaction, ExchangingStore, Harness } from '../harness.ts'
-import { Process, type ProcessOptions } from './process.ts'
+import { Process, type ProcessOptions } from '../process.ts'
 
 /** Turns of the event loop without any call to a store after which everything counts as at rest. */
 const QUIET_TURNS = 10

@@ -1,5 +1,5 @@
-import { BackendError } from '../../errors/backend-errors.ts'
-import type { StoreSignal, TaskStore } from '../../storage/task-store.ts'
+import { BackendError } from '../errors/backend-errors.ts'
+import type { StoreSignal, TaskStore } from '../storage/task-store.ts'
 
 /** The calls that a store answers. */
 export type Operation = Exclude<keyof TaskStore, symbol>
@@ -16,8 +16,11 @@ export interface Call {
   readonly args: readonly unknown[]
 }
 
-/** Stands between a process and its store for one call: `apply` makes the call. */
-export type Interception = (apply: () => Promise<unknown>, call: Call) => Promise<unknown>
+/** Stands between a process and its store for one call: `apply` makes the call, with other arguments if it is given some. */
+export type Interception = (
+  apply: (args?: readonly unknown[]) => Promise<unknown>,
+  call: Call,
+) => Promise<unknown>
 
 interface Rule {
   readonly operations: readonly string[]
@@ -25,7 +28,7 @@ interface Rule {
   left: number
 }
 
-/** The connection of one process of a case to its store: sees every call, can fail, hold, lose its answers, freeze and die. */
+/** The connection of one simulated process to its store: sees every call, can fail, hold, lose its answers, freeze and die. */
 export class Wire<Tx> {
   /** What the process gets for a store. */
   readonly store: TaskStore<Tx>
@@ -167,13 +170,14 @@ export class Wire<Tx> {
 
   #call(call: Call, target: (call: Call) => Promise<unknown>): Promise<unknown> {
     this.calls.push(call)
-    const apply = (): Promise<unknown> => this.#applied(target(call))
+    const apply = (args: readonly unknown[] = call.args): Promise<unknown> =>
+      this.#applied(target({ ...call, args }))
     const rule = this.#rules.find(
       ({ operations, left }) => left > 0 && operations.includes(call.operation),
     )
     const closed = this.#passage()
     if (rule === undefined && closed === undefined) return this.#answer(apply())
-    if (rule === undefined) return this.#answer(closed?.then(apply) ?? apply())
+    if (rule === undefined) return this.#answer(closed?.then(() => apply()) ?? apply())
     rule.left -= 1
     const intercepted = async (): Promise<unknown> => {
       await closed

@@ -1,27 +1,26 @@
-import type { Backend } from '../../backend/backend.ts'
-import { concurrency } from '../../layers/concurrency.ts'
-import type { Event } from '../../service/events.ts'
-import type { Handler, Layer } from '../../service/service.ts'
-import { ProcessScope } from '../../storage/process-scope.ts'
-import { Storage, type StorageOptions } from '../../storage/storage.ts'
-import type { TaskStore } from '../../storage/task-store.ts'
-import type { QueueContext } from '../../task/task.ts'
-import type { Clock } from '../../time/clock.ts'
-import type { Duration } from '../../time/duration.ts'
-import type { WorkerBuilderOptions } from '../../worker/builder-parts.ts'
-import type { Worker } from '../../worker/worker.ts'
-import { WorkerBuilder } from '../../worker/worker-builder.ts'
-import type { EventListener } from '../../service/worker-context.ts'
-import type { RunningWorker } from './kit.ts'
+import type { Backend } from '../backend/backend.ts'
+import { concurrency } from '../layers/concurrency.ts'
+import type { Event } from '../service/events.ts'
+import type { Handler, Layer } from '../service/service.ts'
+import type { EventListener, WorkerContext } from '../service/worker-context.ts'
+import { ProcessScope } from '../storage/process-scope.ts'
+import { Storage, type StorageOptions } from '../storage/storage.ts'
+import type { TaskStore } from '../storage/task-store.ts'
+import type { QueueContext } from '../task/task.ts'
+import type { Clock } from '../time/clock.ts'
+import type { Duration } from '../time/duration.ts'
+import type { WorkerBuilderOptions } from '../worker/builder-parts.ts'
+import type { Worker } from '../worker/worker.ts'
+import { WorkerBuilder } from '../worker/worker-builder.ts'
 import { ProcessClock } from './process-clock.ts'
 import { Wire } from './wire.ts'
 
-/** Options of a process of a case: how wrong its wall clock is, and its storage's. */
+/** Options of a simulated process: how wrong its wall clock is, and its storage's. */
 export interface ProcessOptions extends Omit<StorageOptions, 'clock' | 'process'> {
   readonly skewMs?: number
 }
 
-/** How a worker of a case runs. */
+/** How a worker of a simulated process runs. */
 export interface WorkOptions extends WorkerBuilderOptions {
   /** @default 'worker' */
   readonly name?: string
@@ -34,14 +33,27 @@ export interface WorkOptions extends WorkerBuilderOptions {
   readonly shutdownTimeout?: Duration
 }
 
+/** A worker that runs in a simulated process. */
+export interface RunningWorker {
+  readonly context: WorkerContext
+  /** Everything that happened, oldest first. */
+  readonly events: readonly Event[]
+  /** Settles when `run` has returned. */
+  readonly ended: Promise<void>
+  /** Whether it has. */
+  readonly over: boolean
+}
+
 /**
- * A process of a case: one storage over one connection, and the workers that run on it. It shares nothing with the others
+ * A simulated process: one storage over one connection, and the workers that run on it. It shares nothing with the others
  * but the data, and may be frozen or die at any moment.
  */
 export class Process<Tx> {
   readonly clock: ProcessClock
   readonly wire: Wire<Tx>
   readonly storage: Storage<Tx>
+  /** What its workers share. */
+  readonly scope: ProcessScope = new ProcessScope()
 
   constructor(store: TaskStore<Tx>, base: Clock, { skewMs = 0, ...options }: ProcessOptions) {
     this.clock = new ProcessClock(base, skewMs)
@@ -49,7 +61,7 @@ export class Process<Tx> {
     this.storage = new Storage(this.wire.store, {
       ...options,
       clock: this.clock,
-      process: new ProcessScope(),
+      process: this.scope,
     })
   }
 
