@@ -95,6 +95,11 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
   readonly #administration: QueueAdministration
   readonly #waiting: Waiting<Result>
   readonly #claims: Claims<Args, Result>
+  /** @internal What it was made with, for a queue of the same rules over another store. */
+  readonly made: {
+    readonly storage: StorageSettings
+    readonly settings: QueueSettings<In, Args, Result>
+  }
 
   constructor(
     { core, lanes, waiters }: QueueShared<Tx>,
@@ -108,6 +113,7 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
     // Only pushing within a transaction needs to know of transactions.
     const { queue, store, channel }: QueueCore = core
     const own = { queue, store, clock, channel }
+    this.made = { storage, settings }
     this.name = queue
     this.codec = args
     this.clock = clock

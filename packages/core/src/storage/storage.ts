@@ -83,6 +83,13 @@ export class Storage<in Tx = never> implements ListQueues, ListWorkers, AsyncDis
     return new Queue(this.#share(text('queue name', name)), this.#settings, checked)
   }
 
+  /** @internal A queue of another storage by its rules, but over this store and by this clock: none of its tasks are here. */
+  mirror<In, Args, Result>(queue: Queue<In, Args, Result>): Queue<In, Args, Result, Tx> {
+    const { storage, settings } = queue.made
+    const { clock } = this.#settings
+    return new Queue(this.#share(queue.name), { ...storage, clock }, settings)
+  }
+
   /** Every queue that has tasks or is paused. */
   listQueues(): Promise<readonly QueueInfo[]> {
     return listQueues(this.#store)

@@ -1,6 +1,7 @@
-import type { Backend, TaskStream } from '../backend/backend.ts'
+import type { Backend, Beat, TaskStream } from '../backend/backend.ts'
 import { around } from '../service/around.ts'
 import type { Layer } from '../service/service.ts'
+import type { WorkerContext } from '../service/worker-context.ts'
 
 /** One request for a task. */
 export interface Ask {
@@ -31,7 +32,9 @@ export class AskedBackend<Args, Result, Context> {
   /** What the worker is built on. Its middleware notes what begins, so it has to be the only one. */
   backend(): Backend<Args, Result, Context> {
     const { name, codec, clock, backoff, maxReleases } = this.#backend
-    const heartbeat = this.#backend.heartbeat?.bind(this.#backend)
+    const beats = this.#backend.heartbeat?.bind(this.#backend)
+    const heartbeat =
+      beats && ((worker: WorkerContext): AsyncIterable<Beat> => neverPaused(beats(worker)))
     const settle = this.#backend.settle?.bind(this.#backend)
     return {
       name,
@@ -102,5 +105,24 @@ export class AskedBackend<Args, Result, Context> {
       this.#wake = end
       signal.addEventListener('abort', end, { once: true })
     })
+  }
+}
+
+/**
+ * Beats that do not say that the queue is paused. A worker that knows claims no more, and then nobody would say that
+ * there is nothing to run: this one finds out by a claim, which gives none, whenever it is asked.
+ */
+function neverPaused(beats: AsyncIterable<Beat>): AsyncIterable<Beat> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = beats[Symbol.asyncIterator]()
+      return {
+        async next() {
+          const next = await iterator.next()
+          return next.done === true ? next : { ...next, value: { ...next.value, paused: false } }
+        },
+        return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+      }
+    },
   }
 }

@@ -1,5 +1,19 @@
 // For tests of handlers.
-export { type TaskEnd, TestWorker } from './test-worker.ts'
+export { perform, type PerformOptions, type PerformQueue } from './perform.ts'
+export { assertNotPushed, assertPushed, type PushedCount } from './pushed.ts'
+export type { ListedQueue } from './task-pages.ts'
+export type { PartOf, TaskPattern } from './task-pattern.ts'
+export {
+  type AcceptedBy,
+  drain,
+  type DrainableQueue,
+  type DrainOptions,
+  type RunnerOf,
+} from './drain.ts'
+export { type Drained, type DrainedEnd, DrainError, isDrainError } from './drained.ts'
+export type { Runner, WorkerBuild } from './runner.ts'
+export type { TaskEnd } from './task-end.ts'
+export { TestWorker } from './test-worker.ts'
 export { TestClock } from './test-clock.ts'
 
 // For tests of layers and extractors.

@@ -1,11 +1,8 @@
 import { finiteNumber } from '../internal/validate.ts'
-import { type Clock, type Timer, turn } from '../time/clock.ts'
+import type { Clock, Timer } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { quiet } from './quiet.ts'
 
-/** Turns in a row without work in flight after which the process counts as quiet. */
-const QUIET_TURNS = 8
-/** So long a piece of file work may keep a settle waiting; a read that never ends must not. */
-const MOST_TURNS = 100_000
 /** So many timers in a row that are due the moment they are armed are a loop without end. */
 const MOST_INSTANT_TIMERS = 10_000
 
@@ -84,11 +81,8 @@ export class TestClock implements Clock {
   }
 
   /** Lets everything in motion come to rest without moving the clock: promises, turns of the event loop, file work. */
-  async settle(): Promise<void> {
-    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS && turns < MOST_TURNS; turns += 1) {
-      await turn()
-      quiet = fileWorkInFlight() ? 0 : quiet + 1
-    }
+  settle(): Promise<void> {
+    return quiet()
   }
 
   async #move(ms: number): Promise<void> {
@@ -125,11 +119,4 @@ export class TestClock implements Clock {
     }
     return low
   }
-}
-
-/** Turns of the event loop do not wait for the threads that read and write files; a settled clock should. */
-function fileWorkInFlight(): boolean {
-  return process
-    .getActiveResourcesInfo()
-    .some((resource) => resource.startsWith('FSReq') || resource === 'CloseReq')
 }

@@ -2,26 +2,11 @@ import type { Backend } from '../backend/backend.ts'
 import { func, OptionError } from '../internal/validate.ts'
 import type { Event } from '../service/events.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
-import type { TaskId } from '../task/task-id.ts'
 import type { WorkerBuilderOptions } from '../worker/builder-parts.ts'
 import { type BoundWorkerBuilder, WorkerBuilder } from '../worker/worker-builder.ts'
 import { Worker } from '../worker/worker.ts'
 import { type Ask, AskedBackend } from './asked-backend.ts'
-
-/** How one run of a task ended. */
-export interface TaskEnd<out Result = unknown> {
-  readonly taskId: TaskId
-  /** The number of the run: 1 for the first. */
-  readonly attempt: number
-  /** `lost`: the worker no longer held the task, and nothing was written. */
-  readonly outcome: 'done' | 'failed' | 'killed' | 'released' | 'lost'
-  /** What the handler gave back, when it is done. */
-  readonly result?: Result
-  /** What it failed with, when it is failed, killed or released. */
-  readonly error?: unknown
-  /** When it runs again, when it does. */
-  readonly retryAt?: Date
-}
+import { endOf, type TaskEnd } from './task-end.ts'
 
 /** The run of one `executeNext`. */
 interface Execution<Result> extends Ask {
@@ -93,6 +78,11 @@ export class TestWorker<Result = unknown, Args = unknown, Accepted = unknown, Co
     await this.#run()
   }
 
+  /** Ends the wait of a stop: what runs is interrupted now, as when the deadline of a shutdown passes. */
+  abort(): void {
+    this.#worker.abort()
+  }
+
   /** Stops and waits for the drained end. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
@@ -117,23 +107,9 @@ export class TestWorker<Result = unknown, Args = unknown, Accepted = unknown, Co
   }
 
   #hear(event: Event<unknown, Result>): void {
-    if (!('task' in event) || this.#execution === undefined) return
-    const { taskId, attempt } = event.task.parts
-    if (taskId !== this.#execution.claimed) return
-    const ended = endOf(event)
-    if (ended !== undefined) {
-      this.#execution.end.resolve({ taskId, attempt: attempt.current, ...ended })
+    const end = endOf(event)
+    if (end !== undefined && end.taskId === this.#execution?.claimed) {
+      this.#execution.end.resolve(end)
     }
   }
-}
-
-/** What an event says of the end of its task; undefined: that it has not ended. */
-function endOf<Result>(
-  event: Event<unknown, Result>,
-): Pick<TaskEnd<Result>, 'outcome' | 'result' | 'error' | 'retryAt'> | undefined {
-  if (event.type === 'success') return { outcome: 'done', result: event.result }
-  if (event.type === 'lost') return { outcome: 'lost' }
-  if (event.type !== 'error' || !('task' in event)) return undefined
-  const { outcome, error, retryAt } = event
-  return { outcome, error, ...(retryAt && { retryAt }) }
 }

@@ -80,6 +80,24 @@ test('nothing due is undefined, as often as one asks, and a later task is found'
   assert.equal(await worker.executeNext(), undefined)
 })
 
+test('nothing runs on a paused queue, whenever it was paused, and all of it does again', async () => {
+  const { clock, numbers } = lab()
+  await numbers.push(1)
+  await numbers.pause()
+  await using worker = new TestWorker(numbers, (builder) => builder.build((n) => n))
+  assert.equal(await worker.executeNext(), undefined)
+  await clock.advance('1m')
+  assert.equal(await worker.executeNext(), undefined)
+  await numbers.resume()
+  assert.equal((await worker.executeNext())?.result, 1)
+  await numbers.push(2)
+  await numbers.pause()
+  await clock.settle()
+  assert.equal(await worker.executeNext(), undefined)
+  await numbers.resume()
+  assert.equal((await worker.executeNext())?.result, 2)
+})
+
 test('a failed run says when it runs again, and does when the clock is there', async () => {
   const { clock, numbers } = lab()
   const error = new Error('no luck')
