@@ -1,4 +1,6 @@
 import { LayerError } from '../errors/task-errors.ts'
+import { asRun, type RunObserver } from '../service/request.ts'
+import type { TaskRequest } from '../service/service.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import type { RawService } from './plan.ts'
 
@@ -18,6 +20,12 @@ export class Limiter {
   readonly #onError: LayerErrorListener
   /** By the monotonic clock; 0 while it works. */
   #failedUntil = 0
+  /** Whether the call that is just entering the stack has got here. */
+  reached = false
+  /** Calls that have entered the stack and will get here: each takes one of what is free. */
+  readonly coming = new Set<RunObserver>()
+  /** Told when one of them gets here. */
+  onArrival: () => void = nothing
   /** How often in a row it said that it was ready, and was not. */
   #vain = 0
 
@@ -26,6 +34,17 @@ export class Limiter {
     this.#service = service
     this.#clock = clock
     this.#onError = onError
+  }
+
+  /** A call gets here. */
+  arrive(request: TaskRequest): void {
+    this.reached = true
+    if (this.coming.size > 0 && this.coming.delete(asRun(request).observer)) this.onArrival()
+  }
+
+  /** The capacity beside the calls on their way here. */
+  left(ahead?: number): number {
+    return Math.max(0, this.capacity(ahead) - this.coming.size)
   }
 
   /** A whole number of at least 0, or Infinity. */
@@ -87,3 +106,5 @@ function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<voi
     })
   })
 }
+
+function nothing(): void {}
