@@ -84,6 +84,7 @@ export type {
   Handler,
   Layer,
   LayerTraits,
+  Obstacle,
   ProvidingLayer,
   Service,
   TaskRequest,
@@ -206,6 +207,8 @@ export { acknowledge, type Acknowledger, type CallOutcome } from './layers/ackno
 export { concurrency, type ConcurrencyLayer } from './layers/concurrency.ts'
 export { eventListener, type ListeningBuilder } from './layers/event-listener.ts'
 export { extract, type Extracted, type Extractors } from './layers/extract.ts'
+export { loadShed } from './layers/load-shed.ts'
+export { rateLimit, type RateLimitLayer, type RateLimitOptions } from './layers/rate-limit.ts'
 export { timeout, type TimeoutOptions } from './layers/timeout.ts'
 
 // Workers.

@@ -8,6 +8,10 @@ export interface LayerInfo {
   readonly name: string
   /** How many more calls it would take now; Infinity where it does not limit. */
   readonly capacity: number
+  /** Where that is 0: why. */
+  readonly reason?: string
+  /** Where that is 0: when it takes calls again by itself, if that is known. */
+  readonly until?: Date
 }
 
 /** A worker as its handlers, layers, listeners and backend see it. apalis's `WorkerContext`. */

@@ -1,6 +1,7 @@
 import { LayerError } from '../errors/task-errors.ts'
 import { asRun, type RunObserver } from '../service/request.ts'
-import type { TaskRequest } from '../service/service.ts'
+import type { Obstacle, TaskRequest } from '../service/service.ts'
+import type { LayerInfo } from '../service/worker-context.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import type { RawService } from './plan.ts'
 
@@ -61,6 +62,30 @@ export class Limiter {
       this.#fail(error)
     }
     return 0
+  }
+
+  /** What people are shown: the capacity, and why that is 0. */
+  info(): LayerInfo {
+    const { name } = this
+    const free = this.capacity()
+    if (free > this.coming.size) return { name, capacity: free - this.coming.size }
+    if (free > 0) return { name, capacity: 0, reason: `${this.coming.size} on their way to it` }
+    const { reason = 'full', until } = this.#obstacle() ?? {}
+    return { name, capacity: 0, reason, ...(until && { until }) }
+  }
+
+  #obstacle(): Obstacle | undefined {
+    if (this.#failedUntil !== 0) {
+      const leftMs = this.#failedUntil - this.#clock.monotonic()
+      return { reason: 'it failed', until: new Date(this.#clock.now() + leftMs) }
+    }
+    try {
+      return this.#service.obstacle?.()
+    } catch (error) {
+      // It limits as well as before: only people are told less.
+      this.#onError(this.name, error)
+      return undefined
+    }
   }
 
   /** Settles when it is worth asking again, or when `signal` aborts. Never rejects. */

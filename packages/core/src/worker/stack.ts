@@ -15,7 +15,7 @@ export interface Stack {
   capacity(ahead?: number): number
   /** Settles when `capacity() > 0` or `signal` aborts. Never rejects. */
   ready(signal: AbortSignal): Promise<void>
-  /** Every layer, outermost first, with its own capacity now; last the handler, where it has one. */
+  /** Every layer, outermost first, with its own capacity now, and why that is 0; last the handler, where it has one. */
   layers(): LayerInfo[]
 }
 
@@ -58,8 +58,8 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
     capacity: (ahead) => entrance.capacity(ahead),
     ready: (signal) => entrance.ready(signal),
     layers: () => [
-      ...layers.map(({ name }, index) => ({ name, capacity: limiters[index]?.left() ?? Infinity })),
-      ...(own === undefined ? [] : [{ name: own.name, capacity: own.left() }]),
+      ...layers.map(({ name }, index) => limiters[index]?.info() ?? { name, capacity: Infinity }),
+      ...(own === undefined ? [] : [own.info()]),
     ],
   }
 }

@@ -83,10 +83,16 @@ describe('a call that waits outside of a limit', () => {
   test('is shown in the capacities of the layers', () => {
     const { stack, call } = heldStack([])
     call()
-    assert.deepEqual(
-      stack.layers().map(({ capacity }) => capacity),
-      [Infinity, 1],
-    )
+    assert.deepEqual(stack.layers(), [
+      { name: 'layer 0', capacity: Infinity },
+      { name: 'layer 1', capacity: 1 },
+    ])
+    call()
+    assert.deepEqual(stack.layers()[1], {
+      name: 'layer 1',
+      capacity: 0,
+      reason: '2 on their way to it',
+    })
   })
 
   test('counts for every limit it has not got to', async () => {
