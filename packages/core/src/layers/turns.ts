@@ -101,8 +101,8 @@ export abstract class Turns {
       if (this.available() - this.#promised <= 0) break
       this.#waiters.delete(waiter)
       if (waiter.take) this.use()
-      // With one worker there is nobody to keep a place from.
-      else if (this.#sharers > 1) this.#promise(waiter.sharer)
+      // Who is alone has nobody to keep a place from.
+      else if (this.#sharers > 1 || this.#waiters.size > 0) this.#promise(waiter.sharer)
       waiter.wake()
     }
     this.#arm()

@@ -36,6 +36,8 @@ export interface WorkerContext {
   /** Handlers running, outcomes not yet durable, and promises tracked. */
   readonly taskCount: number
   hasPendingTasks(): boolean
+  /** Handlers that still run although their signal aborted a while ago: nobody waits for them, and no limit counts them. */
+  readonly leaked: number
   /** Counts `promise` as the worker's work until it settles: the stop waits for it. Gives `promise` back. */
   track<Value>(promise: Promise<Value>): Promise<Value>
   /** Tells the listeners. */
