@@ -63,7 +63,14 @@ export { newTaskId, type TaskId, taskId } from './task/task-id.ts'
 export { isFinished, type Status, statuses } from './task/status.ts'
 export type { Json, Metadata } from './task/metadata.ts'
 export { type ExtensionKey, extensionKey, Extensions } from './task/extensions.ts'
-export { type Backoff, type BackoffOptions, constant, exponential, linear } from './task/backoff.ts'
+export {
+  type Backoff,
+  type BackoffOptions,
+  constant,
+  decorrelated,
+  exponential,
+  linear,
+} from './task/backoff.ts'
 
 // Codecs.
 export type { Codec } from './codec/codec.ts'
@@ -84,6 +91,7 @@ export type {
   Handler,
   Layer,
   LayerTraits,
+  Obstacle,
   ProvidingLayer,
   Service,
   TaskRequest,
@@ -205,9 +213,19 @@ export {
 
 // Layers.
 export { acknowledge, type Acknowledger, type CallOutcome } from './layers/acknowledge.ts'
+export type { CircuitChange, CircuitState, CircuitStatistics } from './layers/circuit.ts'
+export {
+  circuitBreaker,
+  type CircuitBreakerLayer,
+  type CircuitBreakerOptions,
+} from './layers/circuit-breaker.ts'
 export { concurrency, type ConcurrencyLayer } from './layers/concurrency.ts'
 export { eventListener, type ListeningBuilder } from './layers/event-listener.ts'
 export { extract, type Extracted, type Extractors } from './layers/extract.ts'
+export { loadShed } from './layers/load-shed.ts'
+export { rateLimit, type RateLimitLayer, type RateLimitOptions } from './layers/rate-limit.ts'
+export { retry, type RetryOptions } from './layers/retry.ts'
+export { type RetryBudget, retryBudget, type RetryBudgetOptions } from './layers/retry-budget.ts'
 export { timeout, type TimeoutOptions } from './layers/timeout.ts'
 
 // Workers.

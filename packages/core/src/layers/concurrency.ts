@@ -1,9 +1,10 @@
 import { isPromise } from '../internal/promise.ts'
 import { asRun } from '../service/request.ts'
-import type { Layer, Service, TaskRequest } from '../service/service.ts'
+import type { Layer, Obstacle, Service, TaskRequest } from '../service/service.ts'
 import type { Clock } from '../time/clock.ts'
 import { CompletionRate } from './completion-rate.ts'
-import { Permits, type PermitUser } from './permits.ts'
+import { Permits } from './permits.ts'
+import type { Sharer } from './turns.ts'
 
 /** A {@link concurrency} layer. */
 export interface ConcurrencyLayer extends Layer {
@@ -39,7 +40,7 @@ export function concurrency(limit: number): ConcurrencyLayer {
 class ConcurrencyService<Req extends TaskRequest, Res> implements Service<Req, Res> {
   readonly #inner: Service<Req, Res>
   readonly #permits: Permits
-  readonly #user: PermitUser
+  readonly #sharer: Sharer
   readonly #rate = new CompletionRate()
   #inFlight = 0
   #clock: Clock | undefined
@@ -47,18 +48,23 @@ class ConcurrencyService<Req extends TaskRequest, Res> implements Service<Req, R
   constructor(inner: Service<Req, Res>, permits: Permits) {
     this.#inner = inner
     this.#permits = permits
-    this.#user = permits.join()
+    this.#sharer = permits.join()
   }
 
   capacity(ahead = 0): number {
-    const free = this.#permits.free(this.#user)
+    const free = this.#permits.free(this.#sharer)
     if (ahead <= 0 || this.#clock === undefined) return Math.max(0, free)
     const ends = this.#rate.expected(ahead, this.#clock.monotonic(), this.#inFlight > 0)
     return Math.max(0, free + ends)
   }
 
   ready(signal: AbortSignal): Promise<void> {
-    return this.#permits.ready(this.#user, signal)
+    return this.#permits.ready(this.#sharer, signal)
+  }
+
+  obstacle(): Obstacle {
+    const { limit, taken } = this.#permits
+    return { reason: `${taken} of ${limit} calls in flight` }
   }
 
   call(request: Req): Res | Promise<Res> {
@@ -67,9 +73,9 @@ class ConcurrencyService<Req extends TaskRequest, Res> implements Service<Req, R
       // Time counts from the first call on: what ends in a burst later is not all there ever was.
       this.#rate.expected(0, this.#clock.monotonic(), true)
     }
-    if (this.#permits.take(this.#user)) return this.#run(request)
+    if (this.#permits.take(this.#sharer)) return this.#run(request)
     return this.#permits
-      .taking(this.#user, asRun(request).cancellation)
+      .taking(this.#sharer, asRun(request).cancellation)
       .then(() => this.#run(request))
   }
 

@@ -1,5 +1,6 @@
 import { TimeoutError } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
+import { knownKeys } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
 import { ABORT_GRACE_MS, RunCancellation } from '../service/cancellation.ts'
 import { asRun, withCancellation } from '../service/request.ts'
@@ -14,13 +15,12 @@ export interface TimeoutOptions {
 
 /**
  * Bounds everything inside it: after `duration` the signal aborts and the call ends, with a `TimeoutError`. What the inside
- * ends with after that is discarded. Nothing can end a handler that never gives the event loop a turn. tower's
+ * ends with after that is discarded; a handler that goes on is told as `leaked`, and counted. Nothing can end a handler that never gives the event loop a turn. tower's
  * `TimeoutLayer`, apalis's `timeout`.
  */
-export function timeout(
-  duration: Duration,
-  { grace = ABORT_GRACE_MS }: TimeoutOptions = {},
-): Layer {
+export function timeout(duration: Duration, options: TimeoutOptions = {}): Layer {
+  knownKeys('timeout', options, ['grace'])
+  const { grace = ABORT_GRACE_MS } = options
   const timeoutMs = durationMs('timeout', duration, { min: 1 })
   const graceMs = durationMs('timeout grace', grace)
   const layer: Layer = (inner) =>

@@ -8,6 +8,7 @@ export class UnbuiltWorker implements WorkerContext {
   readonly state: WorkerState = 'stopped'
   readonly stopped: Promise<void> = Promise.resolve()
   readonly taskCount = 0
+  readonly leaked = 0
   readonly signal: AbortSignal = AbortSignal.abort()
   readonly layers: readonly LayerInfo[] = []
 

@@ -11,8 +11,8 @@ import type { WorkerContext } from './worker-context.ts'
 export interface RunObserver {
   /** The handler begins. */
   began(): void
-  /** The handler still runs one abort grace after its signal aborted. */
-  leaked(): void
+  /** The handler still runs one abort grace after its signal aborted; `end` settles when it no longer does. */
+  leaked(end: Promise<unknown>): void
 }
 
 /** The requests that pass through a worker's stack. Signal and extensions are made when first asked for. */

@@ -12,6 +12,16 @@ export interface Service<in Req, out Res> {
   capacity?(ahead?: number): number
   /** Settles when `capacity() > 0`, or when `signal` aborts: tower's `poll_ready`. */
   ready?(signal: AbortSignal): Promise<void>
+  /** Why `capacity()` is 0, for people; asked only then. */
+  obstacle?(): Obstacle | undefined
+}
+
+/** Why a service takes no more calls now. */
+export interface Obstacle {
+  /** In a few words: `10 of 10 calls in flight`. */
+  readonly reason: string
+  /** When it takes calls again by itself, where that is known. */
+  readonly until?: Date
 }
 
 /** One run of a task, on its way through the layers to the handler. */

@@ -8,6 +8,10 @@ export interface LayerInfo {
   readonly name: string
   /** How many more calls it would take now; Infinity where it does not limit. */
   readonly capacity: number
+  /** Where that is 0: why. */
+  readonly reason?: string
+  /** Where that is 0: when it takes calls again by itself, if that is known. */
+  readonly until?: Date
 }
 
 /** A worker as its handlers, layers, listeners and backend see it. apalis's `WorkerContext`. */
@@ -32,6 +36,8 @@ export interface WorkerContext {
   /** Handlers running, outcomes not yet durable, and promises tracked. */
   readonly taskCount: number
   hasPendingTasks(): boolean
+  /** Handlers that still run although their signal aborted a while ago: nobody waits for them, and no limit counts them. */
+  readonly leaked: number
   /** Counts `promise` as the worker's work until it settles: the stop waits for it. Gives `promise` back. */
   track<Value>(promise: Promise<Value>): Promise<Value>
   /** Tells the listeners. */

@@ -52,6 +52,30 @@ export function exponential(
   return (attempt) => wait(baseMs * Math.min(factor ** (attempt - 1), Number.MAX_SAFE_INTEGER))
 }
 
+/** How many waits back the next one still depends on the first, as far as anybody could tell. */
+const LONGEST_CHAIN = 64
+
+/**
+ * Random, from `base` to three times the wait before, which was random itself: many that failed together drift apart
+ * faster than with {@link exponential}.
+ */
+export function decorrelated(
+  base: Duration = '1s',
+  options: Pick<BackoffOptions, 'max'> = {},
+): Backoff {
+  knownKeys('decorrelated', options, ['max'])
+  const baseMs = durationMs('decorrelated base', base)
+  const maxMs = durationMs('decorrelated max', options.max ?? '1h')
+  return (attempt) => {
+    // The waits before are not known here, and with other ones of the same kind this one is of the same kind.
+    let wait = baseMs
+    for (let step = 0; step < Math.min(attempt, LONGEST_CHAIN); step += 1) {
+      wait = Math.min(maxMs, baseMs + Math.random() * (wait * 3 - baseMs))
+    }
+    return Math.round(wait)
+  }
+}
+
 function jittered(name: string, max: Duration, jitter: number): (ms: number) => number {
   const maxMs = durationMs(`${name} max`, max)
   finiteNumber(`${name} jitter`, jitter, { min: 0, max: 1 })

@@ -7,6 +7,7 @@ export class TestContext implements WorkerContext {
   readonly name: string
   readonly id = 'test-incarnation'
   readonly layers: readonly LayerInfo[] = []
+  readonly leaked = 0
   /** What was emitted, oldest first. */
   readonly events: EmittedEvent[] = []
   readonly stopped: Promise<void>

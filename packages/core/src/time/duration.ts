@@ -34,6 +34,11 @@ export function durationMs(
   return ms
 }
 
+/** @internal The milliseconds that somebody's error carries; undefined where it carries none that could be waited for. */
+export function carriedMs(ms: unknown): number | undefined {
+  return typeof ms === 'number' && ms >= 0 && ms <= MAX_MS ? Math.round(ms) : undefined
+}
+
 function parse(value: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value)
   const [, count, unit] = match ?? []

@@ -11,6 +11,7 @@ export interface ContextHooks {
   ) => void
   /** Handlers running plus outcomes not yet durable. */
   readonly busy: () => number
+  readonly leaked: () => number
   readonly capacity: () => number
   readonly layers: () => readonly LayerInfo[]
 }
@@ -57,6 +58,10 @@ export class RunContext implements WorkerContext {
 
   get taskCount(): number {
     return this.#tracked + (this.#hooks?.busy() ?? 0)
+  }
+
+  get leaked(): number {
+    return this.#hooks?.leaked() ?? 0
   }
 
   pause(): void {

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../time/clock.ts'
 export interface ExecutionHooks {
   readonly clock: Clock
   readonly began: (execution: Execution) => void
-  readonly leaked: (execution: Execution) => void
+  readonly leaked: (execution: Execution, end: Promise<unknown>) => void
 }
 
 /** One run of a task, from its start to its outcome. */
@@ -25,7 +25,10 @@ export class Execution implements RunObserver, Slotted {
   lost = false
   /** The listeners were told that it runs for long. */
   longRunTold = false
-  #leaked = false
+  /** Settles when everything has come out of the stack that will. */
+  finished: Promise<void> | undefined
+  /** Something of it still runs, or did, although nobody waits for it. */
+  leftBehind = false
   #timers: Timer[] | undefined
   readonly #hooks: ExecutionHooks
 
@@ -40,10 +43,9 @@ export class Execution implements RunObserver, Slotted {
     this.#hooks.began(this)
   }
 
-  leaked(): void {
-    if (this.#leaked) return
-    this.#leaked = true
-    this.#hooks.leaked(this)
+  leaked(end: Promise<unknown>): void {
+    this.leftBehind = true
+    this.#hooks.leaked(this, end)
   }
 
   /** Calls back after `ms`, unless the run ends before. */

@@ -48,19 +48,25 @@ export class Flight {
   /** Aborts when nobody may be waited for any more. */
   readonly #interrupted = new AbortController()
   #longRuns: Timer | undefined
+  #leaked = 0
 
   constructor(deps: FlightDeps) {
     this.#deps = deps
     this.#hooks = {
       clock: deps.clock,
       began: (execution) => this.#began(execution),
-      leaked: ({ task }) => deps.emit({ type: 'leaked', task }),
+      leaked: (execution, end) => this.#leak(execution, end),
     }
   }
 
   /** Runs under way. */
   get size(): number {
     return this.#running.size + this.#deciding.size
+  }
+
+  /** Handlers that still run although nobody waits for them. */
+  get leaked(): number {
+    return this.#leaked
   }
 
   /** Runs a task through the stack. Returns as soon as it waits for something. */
@@ -77,7 +83,7 @@ export class Flight {
     try {
       const result = stack.call(request)
       if (isPromise(result)) {
-        result.then(
+        execution.finished = result.then(
           (value) => this.#succeed(execution, value),
           (error: unknown) => this.#fail(execution, error),
         )
@@ -122,6 +128,15 @@ export class Flight {
     this.#longRuns = undefined
   }
 
+  #leak({ task }: Execution, end: Promise<unknown>): void {
+    this.#leaked += 1
+    const over = (): void => {
+      this.#leaked -= 1
+    }
+    end.then(over, over)
+    this.#deps.emit({ type: 'leaked', task })
+  }
+
   #leaseLost(): LeaseLostError {
     return new LeaseLostError(this.#deps.context.id)
   }
@@ -138,7 +153,9 @@ export class Flight {
     // Tracking ends the call by now or after one grace. A layer that swallows that ends it never: then we do.
     const { graceMs } = this.#deps
     execution.after(reason instanceof InterruptedError ? 2 * graceMs : graceMs, () => {
-      execution.leaked()
+      const { finished, leftBehind } = execution
+      // Not the handler's doing: a layer keeps what came out of it.
+      if (finished !== undefined && !leftBehind) this.#leak(execution, finished)
       this.#fail(execution, reason)
     })
   }

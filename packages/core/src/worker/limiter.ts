@@ -1,4 +1,7 @@
 import { LayerError } from '../errors/task-errors.ts'
+import { asRun, type RunObserver } from '../service/request.ts'
+import type { Obstacle, TaskRequest } from '../service/service.ts'
+import type { LayerInfo } from '../service/worker-context.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import type { RawService } from './plan.ts'
 
@@ -18,6 +21,12 @@ export class Limiter {
   readonly #onError: LayerErrorListener
   /** By the monotonic clock; 0 while it works. */
   #failedUntil = 0
+  /** Whether the call that is just entering the stack has got here. */
+  reached = false
+  /** Calls that have entered the stack and will get here: each takes one of what is free. */
+  readonly coming = new Set<RunObserver>()
+  /** Told when one of them gets here. */
+  onArrival: () => void = nothing
   /** How often in a row it said that it was ready, and was not. */
   #vain = 0
 
@@ -26,6 +35,17 @@ export class Limiter {
     this.#service = service
     this.#clock = clock
     this.#onError = onError
+  }
+
+  /** A call gets here. */
+  arrive(request: TaskRequest): void {
+    this.reached = true
+    if (this.coming.size > 0 && this.coming.delete(asRun(request).observer)) this.onArrival()
+  }
+
+  /** The capacity beside the calls on their way here. */
+  left(ahead?: number): number {
+    return Math.max(0, this.capacity(ahead) - this.coming.size)
   }
 
   /** A whole number of at least 0, or Infinity. */
@@ -42,6 +62,30 @@ export class Limiter {
       this.#fail(error)
     }
     return 0
+  }
+
+  /** What people are shown: the capacity, and why that is 0. */
+  info(): LayerInfo {
+    const { name } = this
+    const free = this.capacity()
+    if (free > this.coming.size) return { name, capacity: free - this.coming.size }
+    if (free > 0) return { name, capacity: 0, reason: `${this.coming.size} on their way to it` }
+    const { reason = 'full', until } = this.#obstacle() ?? {}
+    return { name, capacity: 0, reason, ...(until && { until }) }
+  }
+
+  #obstacle(): Obstacle | undefined {
+    if (this.#failedUntil !== 0) {
+      const leftMs = this.#failedUntil - this.#clock.monotonic()
+      return { reason: 'it failed', until: new Date(this.#clock.now() + leftMs) }
+    }
+    try {
+      return this.#service.obstacle?.()
+    } catch (error) {
+      // It limits as well as before: only people are told less.
+      this.#onError(this.name, error)
+      return undefined
+    }
   }
 
   /** Settles when it is worth asking again, or when `signal` aborts. Never rejects. */
@@ -87,3 +131,5 @@ function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<voi
     })
   })
 }
+
+function nothing(): void {}

@@ -10,7 +10,7 @@ import { isPromise } from '../internal/promise.ts'
 import { type Backoff, exponential } from '../task/backoff.ts'
 import type { Parts, QueueContext, Task } from '../task/task.ts'
 import { type Clock, random } from '../time/clock.ts'
-import { durationMs } from '../time/duration.ts'
+import { carriedMs, durationMs } from '../time/duration.ts'
 
 /** What a task that was sent back without using an attempt waits at least. */
 const LEAST_RELEASE_MS = 100
@@ -49,7 +49,7 @@ export function failureOutcome(
   if (isInterruptedError(run.reason)) return { type: 'released', dueIn: 0 }
   if (isAbortError(error)) return { type: 'killed', error }
   if (isRetryAfterError(error)) {
-    const delayMs = checkedMs(error.delayMs)
+    const delayMs = carriedMs(error.delayMs)
     // Told by its code it may be anybody's: what it lacks is not made up.
     if (delayMs === undefined) return afterBackoff(run, rules)
     return error.countAttempt === false
@@ -58,7 +58,7 @@ export function failureOutcome(
   }
   if (isDeferredError(error)) return retryOrKill(task.parts, error, 0)
   if (isRefusal(error)) {
-    const wait = checkedMs(error.retryInMs) ?? untilMs(error.retryAt, rules)
+    const wait = carriedMs(error.retryInMs) ?? untilMs(error.retryAt, rules)
     if (!run.began) return releaseOrFail(run, wait ?? jittered(REFUSAL_MS, rules.clock), rules)
     if (wait !== undefined) return retryOrKill(task.parts, error, wait)
   }
@@ -67,16 +67,7 @@ export function failureOutcome(
 
 function untilMs(at: unknown, rules: FailureRules): number | undefined {
   if (!(at instanceof Date)) return undefined
-  return checkedMs(Math.max(0, at.getTime() - rules.clock.now()))
-}
-
-/** A duration that an error carries; undefined for anything else. */
-function checkedMs(ms: unknown): number | undefined {
-  try {
-    return durationMs('delay', typeof ms === 'number' ? ms : Number.NaN)
-  } catch {
-    return undefined
-  }
+  return carriedMs(Math.max(0, at.getTime() - rules.clock.now()))
 }
 
 function jittered(ms: number, clock: Clock): number {

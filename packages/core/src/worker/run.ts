@@ -114,6 +114,7 @@ export class Run {
       onChange: () => this.#changes.tell(),
       emit,
       busy: () => this.#flight.size + this.#settler.unsettled,
+      leaked: () => this.#flight.leaked,
       capacity: () => this.#capacity(),
       layers: () => this.#stack.layers(),
     })

@@ -3,6 +3,7 @@ import { forwardsCapacity } from '../service/around.ts'
 import type { TaskRequest } from '../service/service.ts'
 import type { LayerInfo } from '../service/worker-context.ts'
 import type { Clock } from '../time/clock.ts'
+import { Entrance } from './entrance.ts'
 import { type LayerErrorListener, Limiter } from './limiter.ts'
 import type { NamedLayer, RawService } from './plan.ts'
 
@@ -14,7 +15,7 @@ export interface Stack {
   capacity(ahead?: number): number
   /** Settles when `capacity() > 0` or `signal` aborts. Never rejects. */
   ready(signal: AbortSignal): Promise<void>
-  /** Every layer, outermost first, with its own capacity now; last the handler, where it has one. */
+  /** Every layer, outermost first, with its own capacity now, and why that is 0; last the handler, where it has one. */
   layers(): LayerInfo[]
 }
 
@@ -30,12 +31,15 @@ export interface StackParts {
 
 /** Composes services outermost first; capacity by minimum, so that back-pressure reaches whoever claims tasks. */
 export function composeStack({ layers, innermost, clock, onError }: StackParts): Stack {
-  const own =
-    innermost.capacity === undefined ? [] : [new Limiter('handler', innermost, clock, onError)]
-  let level = new Level(innermost, own)
+  const guard = (name: string, service: RawService): Limiter =>
+    new Limiter(name, service, clock, onError)
+  const own = innermost.capacity === undefined ? undefined : guard('handler', innermost)
+  let level = new Level(innermost, own, [])
   const limiters: (Limiter | undefined)[] = []
   for (const { name, layer } of layers.toReversed()) {
-    const service = layer(level)
+    const sheds = layer.shedsLoad === true
+    const inner = sheds ? new Entrance(level, level.limiters, clock) : level
+    const service = layer(inner)
     if (typeof service?.call !== 'function') {
       throw new OptionError(
         `layer ${name}`,
@@ -43,23 +47,19 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
         'a service, that is an object with a call method',
       )
     }
-    const limits = service !== level && service.capacity !== undefined && !forwardsCapacity(service)
-    const limiter = limits ? new Limiter(name, service, clock, onError) : undefined
+    const limits = service !== inner && service.capacity !== undefined && !forwardsCapacity(service)
+    const limiter = limits ? guard(name, service) : undefined
     limiters.unshift(limiter)
-    const inside = layer.shedsLoad === true ? [] : level.limiters
-    level = new Level(service, limiter === undefined ? inside : [limiter, ...inside])
+    level = new Level(service, limiter, sheds ? [] : level.limiters)
   }
-  const outermost = level
+  const entrance = new Entrance(level, level.limiters, clock)
   return {
-    call: (request) => outermost.call(request),
-    capacity: (ahead) => outermost.capacity(ahead),
-    ready: (signal) => outermost.ready(signal),
+    call: (request) => entrance.call(request),
+    capacity: (ahead) => entrance.capacity(ahead),
+    ready: (signal) => entrance.ready(signal),
     layers: () => [
-      ...layers.map(({ name }, index) => ({
-        name,
-        capacity: limiters[index]?.capacity() ?? Infinity,
-      })),
-      ...own.map((limiter) => ({ name: limiter.name, capacity: limiter.capacity() })),
+      ...layers.map(({ name }, index) => limiters[index]?.info() ?? { name, capacity: Infinity }),
+      ...(own === undefined ? [] : [own.info()]),
     ],
   }
 }
@@ -67,15 +67,18 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
 /** A service together with everything inside it: what the next layer outwards is given to wrap. */
 class Level implements RawService {
   readonly #service: RawService
+  readonly #limiter: Limiter | undefined
   /** Whoever has a say in the capacity, outermost first. */
   readonly limiters: readonly Limiter[]
 
-  constructor(service: RawService, limiters: readonly Limiter[]) {
+  constructor(service: RawService, limiter: Limiter | undefined, inside: readonly Limiter[]) {
     this.#service = service
-    this.limiters = limiters
+    this.#limiter = limiter
+    this.limiters = limiter === undefined ? inside : [limiter, ...inside]
   }
 
   call(request: TaskRequest): unknown {
+    this.#limiter?.arrive(request)
     return this.#service.call(request)
   }
 

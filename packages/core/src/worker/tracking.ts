@@ -29,6 +29,7 @@ export function tracking<Result>(
 /** A handler's answer that comes later, or the reason why nobody waits for it any more. */
 class TrackedCall<Result> {
   readonly outcome: Promise<Result>
+  readonly #result: Promise<Result>
   readonly #run: Pick<RunRequest<unknown, unknown, unknown>, 'observer'>
   readonly #graceMs: number
   readonly #clock: Clock
@@ -44,6 +45,7 @@ class TrackedCall<Result> {
     graceMs: number,
     clock: Clock,
   ) {
+    this.#result = result
     this.#run = run
     this.#graceMs = graceMs
     this.#clock = clock
@@ -68,7 +70,7 @@ class TrackedCall<Result> {
     if (!isInterruptedError(reason)) this.#reject(reason)
     this.#timer = this.#clock.setTimer(() => {
       if (!this.#running) return
-      this.#run.observer.leaked()
+      this.#run.observer.leaked(this.#result)
       this.#reject(reason)
     }, this.#graceMs)
   }

@@ -142,4 +142,6 @@ test('refuses durations that are none', () => {
     assert.throws(() => timeout(value), { code: 'ERR_OPTION', option: 'timeout' })
   }
   assert.throws(() => timeout('1s', { grace: -1 }), { code: 'ERR_OPTION', option: 'timeout grace' })
+  // @ts-expect-error there is no such option
+  assert.throws(() => timeout('1s', { graec: 1 }), { code: 'ERR_OPTION', option: 'timeout.graec' })
 })

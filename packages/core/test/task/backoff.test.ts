@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OptionError } from '../../src/internal/validate.ts'
-import { type Backoff, constant, exponential, linear } from '../../src/task/backoff.ts'
+import {
+  type Backoff,
+  constant,
+  decorrelated,
+  exponential,
+  linear,
+} from '../../src/task/backoff.ts'
 import { TaskBuilder } from '../../src/task/task-builder.ts'
 import type { Duration } from '../../src/time/duration.ts'
 
@@ -60,6 +66,20 @@ test('jitter is the share of the wait that is random, below the maximum', () => 
   assert.ok(half.some((wait) => wait < 11_000) && half.some((wait) => wait > 19_000))
 })
 
+test('decorrelated waits from its base to three times the wait before, up to its maximum', () => {
+  const first = sample(decorrelated('1s'), 1)
+  assert.ok(first.every((wait) => Number.isInteger(wait) && wait >= 1_000 && wait <= 3_000))
+  assert.ok(first.some((wait) => wait < 1_200) && first.some((wait) => wait > 2_800))
+  const third = sample(decorrelated('1s'), 3)
+  assert.ok(third.every((wait) => wait >= 1_000 && wait <= 27_000))
+  assert.ok(third.some((wait) => wait > 9_000))
+  const later = sample(decorrelated('1s', { max: '20s' }), 1_000_000)
+  assert.ok(later.every((wait) => wait >= 1_000 && wait <= 20_000))
+  assert.ok(later.some((wait) => wait === 20_000) && later.some((wait) => wait < 15_000))
+  assert.deepEqual(waits(decorrelated('1h', { max: '1s' }), [1, 2]), [1_000, 1_000])
+  assert.deepEqual(waits(decorrelated(0), [1, 50]), [0, 0])
+})
+
 test('options that cannot be used are refused by name', () => {
   const refused: readonly (readonly [string, () => unknown])[] = [
     ['constant delay', () => constant('x' as Duration)],
@@ -67,6 +87,9 @@ test('options that cannot be used are refused by name', () => {
     ['linear max', () => linear('1s', { max: Number.NaN })],
     ['linear jitter', () => linear('1s', { jitter: 2 })],
     ['linear.factor', () => linear('1s', { factor: 2 } as object)],
+    ['decorrelated base', () => decorrelated('x' as Duration)],
+    ['decorrelated max', () => decorrelated('1s', { max: -1 })],
+    ['decorrelated.jitter', () => decorrelated('1s', { jitter: 1 } as object)],
     ['exponential base', () => exponential(Infinity)],
     ['exponential factor', () => exponential('1s', { factor: 0.5 })],
     ['exponential jitter', () => exponential('1s', { jitter: -0.1 })],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DeferredError } from '../../src/errors/task-errors.ts'
 import { concurrency } from '../../src/layers/concurrency.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { Storage } from '../../src/storage/storage.ts'
@@ -46,6 +47,41 @@ test('a worker with concurrency(3) and slow handlers never holds more than 3 cla
   await worker.run()
   assert.equal(most, 3)
   assert.equal((await queue.metrics()).done, 1_000)
+})
+
+test('layers that wait above a limit do not let through more than it takes', async () => {
+  const held = new Set<string>()
+  let most = 0
+  const store = claimsTold(new MemoryStore(), (ids) => {
+    for (const id of ids) held.add(id)
+    most = Math.max(most, held.size)
+  })
+  const queue = new Storage(store).queue<number>('slow')
+  await queue.pushBulk(Array.from({ length: 100 }, (_, index) => index))
+  let ended = 0
+  const worker = new WorkerBuilder('w')
+    .backend(queue)
+    .data({ step: 1 })
+    .use(async (request, next) => {
+      await turn()
+      // Some never get to the limit, and free their place all the same.
+      if (request.attempt === 1 && request.task.args % 10 === 0) {
+        held.delete(request.id)
+        throw new DeferredError('once more')
+      }
+      return await next()
+    })
+    .extract({ user: async () => await turn() })
+    .layer(concurrency(3))
+    .build(async (_, { data: { step }, id, worker: me }) => {
+      await turn()
+      held.delete(id)
+      ended += step
+      if (ended === 100) me.stop()
+    })
+  await worker.run()
+  assert.equal(most, 3)
+  assert.equal((await queue.metrics()).done, 100)
 })
 
 test('two workers that share a limit neither exceed it nor starve', async () => {
