@@ -200,8 +200,8 @@ export class Monitor {
       // The policy may be replaced while workers run.
       shouldRestart: (worker, error, attempt) => this.#shouldRestart(worker, error, attempt),
       abandonAfterMs: this.#abandonAfterMs,
-      report: (worker, queue, operation, error) => {
-        const emitter = new Emitter(worker, queue, this.#clock)
+      report: (worker, operation, error) => {
+        const emitter = new Emitter(worker, this.#clock)
         for (const listener of this.#listeners) emitter.listen(listener)
         emitter.emit({ type: 'error', operation, error })
       },

@@ -28,7 +28,7 @@ export interface Supervision {
   /** How long a worker may take to end after it was aborted. */
   readonly abandonAfterMs: number
   /** Tells the listeners that a callback of the user's failed. */
-  readonly report: (worker: WorkerContext, queue: string, operation: string, error: unknown) => void
+  readonly report: (worker: WorkerContext, operation: string, error: unknown) => void
 }
 
 /** One registration of a monitor: the worker that its factory made last, and how often it was made. */
@@ -99,7 +99,7 @@ export class SupervisedWorker {
 
   /** Tells the monitor's listeners that something of the user's failed on behalf of this worker. */
   report(operation: string, error: unknown): void {
-    this.#supervision.report(this.#context, this.#pulse.queue, operation, error)
+    this.#supervision.report(this.#context, operation, error)
   }
 
   /** Whether it is well, as far as a probe is concerned. */

@@ -7,12 +7,10 @@ import type { Clock } from '../time/clock.ts'
 export class Emitter {
   readonly #listeners = new Set<EventListener>()
   readonly #clock: Clock
-  readonly #queue: string
   readonly #context: WorkerContext
 
-  constructor(context: WorkerContext, queue: string, clock: Clock) {
+  constructor(context: WorkerContext, clock: Clock) {
     this.#context = context
-    this.#queue = queue
     this.#clock = clock
   }
 
@@ -40,7 +38,7 @@ export class Emitter {
     const event: Event = {
       ...body,
       worker: this.#context.name,
-      queue: this.#queue,
+      queue: this.#context.queue,
       time: new Date(this.#clock.now()),
     }
     for (const listener of this.#listeners) {

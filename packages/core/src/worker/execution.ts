@@ -1,7 +1,7 @@
 import type { Slotted } from '../internal/swap-set.ts'
 import type { Task } from '../task/task.ts'
 import { RunCancellation } from '../service/cancellation.ts'
-import type { RunObserver } from '../service/request.ts'
+import type { RunEnd, RunObserver } from '../service/request.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 
 /** What all runs of a worker share. */
@@ -27,6 +27,7 @@ export class Execution implements RunObserver, Slotted {
   longRunTold = false
   #leaked = false
   #timers: Timer[] | undefined
+  #endListeners: ((end: RunEnd) => void)[] | undefined
   readonly #hooks: ExecutionHooks
 
   constructor(task: Task<unknown>, hooks: ExecutionHooks) {
@@ -44,6 +45,16 @@ export class Execution implements RunObserver, Slotted {
     if (this.#leaked) return
     this.#leaked = true
     this.#hooks.leaked(this)
+  }
+
+  onEnd(callback: (end: RunEnd) => void): void {
+    this.#endListeners ??= []
+    this.#endListeners.push(callback)
+  }
+
+  /** Says what became of it; once. */
+  tellEnd(end: RunEnd): void {
+    for (const listener of this.#endListeners ?? []) listener(end)
   }
 
   /** Calls back after `ms`, unless the run ends before. */

@@ -8,7 +8,7 @@ import {
 import { isPromise } from '../internal/promise.ts'
 import { SwapSet } from '../internal/swap-set.ts'
 import type { EventBody } from '../service/events.ts'
-import { RunRequest } from '../service/request.ts'
+import { type RunEnd, RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Task } from '../task/task.ts'
 import { type Clock, sleep, type Timer } from '../time/clock.ts'
@@ -200,6 +200,7 @@ export class Flight {
   }
 
   #conclude(execution: Execution, outcome: Outcome): void {
+    execution.tellEnd(endOf(execution, outcome))
     if (!execution.lost) this.#deps.settle(execution, outcome)
     this.#deps.onEnd()
   }
@@ -207,7 +208,8 @@ export class Flight {
   #began(execution: Execution): void {
     const { clock, emit, eventsHeard, longRunAfterMs } = this.#deps
     if (!eventsHeard()) return
-    emit({ type: 'engage', task: execution.task })
+    const waitedMs = clock.monotonic() - execution.startedAt
+    emit({ type: 'engage', task: execution.task, waitedMs })
     this.#longRuns ??= clock.setTimer(this.#tellLongRuns, longRunAfterMs, { background: true })
   }
 
@@ -229,4 +231,11 @@ export class Flight {
       this.#longRuns = clock.setTimer(this.#tellLongRuns, next, { background: true })
     }
   }
+}
+
+function endOf({ lost, cancellation }: Execution, outcome: Outcome): RunEnd {
+  if (lost) return { outcome: 'lost', error: cancellation.reason }
+  return outcome.type === 'done' || outcome.error === undefined
+    ? { outcome: outcome.type }
+    : { outcome: outcome.type, error: outcome.error }
 }
