@@ -80,6 +80,7 @@ export type {
 
 // Services, layers, handlers, events.
 export type {
+  ArgsLayer,
   FromRequest,
   Handler,
   Layer,
@@ -206,11 +207,17 @@ export { acknowledge, type Acknowledger, type CallOutcome } from './layers/ackno
 export { concurrency, type ConcurrencyLayer } from './layers/concurrency.ts'
 export { eventListener, type ListeningBuilder } from './layers/event-listener.ts'
 export { extract, type Extracted, type Extractors } from './layers/extract.ts'
+export { type ArgsVerdict, filter, type Predicate, type Verdict } from './layers/filter.ts'
+export { type ErrorMapper, mapError } from './layers/map-error.ts'
+export { mapRequest, type RequestMapper } from './layers/map-request.ts'
+export { mapResult, type ResultLayer, type ResultMapper } from './layers/map-result.ts'
+export { optional } from './layers/optional.ts'
+export { tap, type TapListeners } from './layers/tap.ts'
 export { timeout, type TimeoutOptions } from './layers/timeout.ts'
 
 // Workers.
 export { type RunOptions, Worker } from './worker/worker.ts'
-export { type BoundWorkerBuilder, WorkerBuilder } from './worker/worker-builder.ts'
+export { type BoundWorkerBuilder, type ToldResult, WorkerBuilder } from './worker/worker-builder.ts'
 export { work, type WorkOptions } from './worker/work.ts'
 export type { WorkerBuilderOptions } from './worker/builder-parts.ts'
 export type { AckListener, BackendErrorHandler } from './worker/plan.ts'
