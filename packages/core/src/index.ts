@@ -122,6 +122,19 @@ export type {
   TaskErrorEvent,
 } from './service/events.ts'
 
+// What is published on channels of node:diagnostics_channel.
+export type {
+  ClaimMessage,
+  DiagnosticMessages,
+  MonitorMessage,
+  PushMessage,
+  RescueMessage,
+  RunEndMessage,
+  RunStartMessage,
+  SettledTask,
+  SettleMessage,
+} from './service/diagnostics.ts'
+
 // Backends: the contract of a source of tasks.
 export type {
   Backend,

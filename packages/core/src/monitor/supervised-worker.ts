@@ -1,5 +1,6 @@
 import { isWorkerError, WorkerError } from '../errors/worker-errors.ts'
 import { OptionError } from '../internal/validate.ts'
+import { channels } from '../service/diagnostics.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import { type Clock, sleep, type Timer } from '../time/clock.ts'
 import { durationMs } from '../time/duration.ts'
@@ -66,6 +67,7 @@ export class SupervisedWorker {
     const { clock, shutdown } = this.#supervision
     while (!shutdown.isShuttingDown()) {
       this.#error = await this.#runOnce()
+      if (this.#error !== undefined) this.#publish('failure')
       if (this.#error === undefined || shutdown.isShuttingDown()) break
       const delayMs = this.#restartDelayMs(this.#error)
       if (delayMs === undefined) break
@@ -73,7 +75,19 @@ export class SupervisedWorker {
       if (!shutdown.isShuttingDown()) this.#restarts += 1
     }
     this.#givenUp = this.#error !== undefined
+    if (this.#givenUp) this.#publish('givenUp')
     return this.#error
+  }
+
+  #publish(type: 'worker' | 'failure' | 'givenUp'): void {
+    if (!channels.monitor.hasSubscribers) return
+    const error = this.#error
+    channels.monitor.publish({
+      type,
+      worker: this.#context.name,
+      restarts: this.#restarts,
+      ...(error !== undefined && { error }),
+    })
   }
 
   /** Begins the graceful stop of the worker that runs. */
@@ -143,6 +157,7 @@ export class SupervisedWorker {
     this.#context = worker.context
     this.#pulse = pulse
     this.#error = undefined
+    this.#publish('worker')
     const abandoned = new Promise<never>((_resolve, reject) => {
       this.#abandon = reject
     })

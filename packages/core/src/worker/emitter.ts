@@ -1,4 +1,5 @@
 import { toStoredError } from '../errors/stored-error.ts'
+import { channels } from '../service/diagnostics.ts'
 import type { Event, EventBody } from '../service/events.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import type { Clock } from '../time/clock.ts'
@@ -16,7 +17,7 @@ export class Emitter {
 
   /** Whether anybody listens: nobody has to make an event that nobody hears. */
   get active(): boolean {
-    return this.#listeners.size > 0
+    return this.#listeners.size > 0 || channels.worker.hasSubscribers
   }
 
   /** Adds a listener; the answer takes it off. */
@@ -30,7 +31,7 @@ export class Emitter {
 
   /** Tells every listener, in the order they were added. */
   emit(body: EventBody): void {
-    if (this.#listeners.size === 0) return
+    if (!this.active) return
     this.#tell(body, undefined)
   }
 
@@ -41,6 +42,7 @@ export class Emitter {
       queue: this.#context.queue,
       time: new Date(this.#clock.now()),
     }
+    if (channels.worker.hasSubscribers) channels.worker.publish(event)
     for (const listener of this.#listeners) {
       if (listener === failed) continue
       const report = (error: unknown): void => {

@@ -7,6 +7,7 @@ import {
 } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
 import { SwapSet } from '../internal/swap-set.ts'
+import { channels, type RunStartMessage } from '../service/diagnostics.ts'
 import type { EventBody } from '../service/events.ts'
 import { type RunEnd, RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
@@ -75,7 +76,9 @@ export class Flight {
     this.#running.add(execution)
     const request = new RunRequest(task, data, context, clock, execution.cancellation, execution)
     try {
-      const result = stack.call(request)
+      const result = channels.start.hasSubscribers
+        ? channels.start.runStores(this.#labels(task), () => stack.call(request))
+        : stack.call(request)
       if (isPromise(result)) {
         result.then(
           (value) => this.#succeed(execution, value),
@@ -200,9 +203,21 @@ export class Flight {
   }
 
   #conclude(execution: Execution, outcome: Outcome): void {
-    execution.tellEnd(endOf(execution, outcome))
+    this.#tellEnd(execution, endOf(execution, outcome))
     if (!execution.lost) this.#deps.settle(execution, outcome)
     this.#deps.onEnd()
+  }
+
+  #tellEnd(execution: Execution, end: RunEnd): void {
+    execution.tellEnd(end)
+    if (!channels.end.hasSubscribers) return
+    const durationMs = this.#deps.clock.monotonic() - execution.startedAt
+    channels.end.publish({ ...this.#labels(execution.task), ...end, durationMs })
+  }
+
+  #labels(task: Task<unknown>): RunStartMessage {
+    const { name, queue } = this.#deps.context
+    return { worker: name, queue, task }
   }
 
   #began(execution: Execution): void {
