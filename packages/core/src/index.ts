@@ -87,6 +87,7 @@ export type {
 
 // Services, layers, handlers, events.
 export type {
+  ArgsLayer,
   FromRequest,
   Handler,
   Layer,
@@ -128,6 +129,19 @@ export type {
   SuccessEvent,
   TaskErrorEvent,
 } from './service/events.ts'
+
+// What is published on channels of node:diagnostics_channel.
+export type {
+  ClaimMessage,
+  DiagnosticMessages,
+  MonitorMessage,
+  PushMessage,
+  RescueMessage,
+  RunEndMessage,
+  RunStartMessage,
+  SettledTask,
+  SettleMessage,
+} from './service/diagnostics.ts'
 
 // Backends: the contract of a source of tasks.
 export type {
@@ -226,11 +240,17 @@ export { loadShed } from './layers/load-shed.ts'
 export { rateLimit, type RateLimitLayer, type RateLimitOptions } from './layers/rate-limit.ts'
 export { retry, type RetryOptions } from './layers/retry.ts'
 export { type RetryBudget, retryBudget, type RetryBudgetOptions } from './layers/retry-budget.ts'
+export { type ArgsVerdict, filter, type Predicate, type Verdict } from './layers/filter.ts'
+export { type ErrorMapper, mapError } from './layers/map-error.ts'
+export { mapRequest, type RequestMapper } from './layers/map-request.ts'
+export { mapResult, type ResultLayer, type ResultMapper } from './layers/map-result.ts'
+export { optional } from './layers/optional.ts'
+export { tap, type TapListeners } from './layers/tap.ts'
 export { timeout, type TimeoutOptions } from './layers/timeout.ts'
 
 // Workers.
 export { type RunOptions, Worker } from './worker/worker.ts'
-export { type BoundWorkerBuilder, WorkerBuilder } from './worker/worker-builder.ts'
+export { type BoundWorkerBuilder, type ToldResult, WorkerBuilder } from './worker/worker-builder.ts'
 export { work, type WorkOptions } from './worker/work.ts'
 export type { WorkerBuilderOptions } from './worker/builder-parts.ts'
 export type { AckListener, BackendErrorHandler } from './worker/plan.ts'

@@ -4,10 +4,11 @@ import { around } from '../service/around.ts'
 import { orAborted } from '../service/cancellation.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, TaskRequest } from '../service/service.ts'
+import { tell } from './tell.ts'
 
-/** What came out of the part of the stack that {@link acknowledge} wraps. */
-export type CallOutcome =
-  | { readonly ok: true; readonly result: unknown }
+/** What a call ended with. */
+export type CallOutcome<Result = unknown> =
+  | { readonly ok: true; readonly result: Result }
   | { readonly ok: false; readonly error: unknown }
 
 /** Is told what came out of the part of the stack that {@link acknowledge} wraps. */
@@ -29,7 +30,7 @@ export function acknowledge<Args = unknown, Data = unknown, Context = unknown>(
   const layer: Layer<Args, Data, Context> = (inner) =>
     around(inner, (request) => {
       const after = <Value>(outcome: CallOutcome, end: () => Value): Value | Promise<Value> => {
-        const told = tell(fn, outcome, request)
+        const told = toldInTime(fn, outcome, request)
         return told === undefined ? end() : told.then(end)
       }
       const fail = (error: unknown): never | Promise<never> =>
@@ -51,24 +52,16 @@ export function acknowledge<Args = unknown, Data = unknown, Context = unknown>(
   return Object.assign(layer, { layerName: 'acknowledge' })
 }
 
-/** Never throws or rejects; undefined when there is nothing to wait for. */
-function tell<Req extends TaskRequest>(
+/** Never rejects; undefined when there is nothing to wait for. */
+function toldInTime<Req extends TaskRequest>(
   fn: (outcome: CallOutcome, request: Req) => unknown,
   outcome: CallOutcome,
   request: Req,
 ): Promise<unknown> | undefined {
   const { cancellation, worker } = asRun(request)
-  const report = (error: unknown): void => {
-    worker.emit({ type: 'error', operation: 'acknowledge', error })
-  }
-  try {
-    const told = fn(outcome, request)
-    if (!isPromise(told)) return undefined
-    return orAborted(cancellation, worker.track(told.then(undefined, report))).catch(nothing)
-  } catch (error) {
-    report(error)
-    return undefined
-  }
+  const told = tell(worker, 'acknowledge', () => fn(outcome, request))
+  if (told === undefined) return undefined
+  return orAborted(cancellation, worker.track(told)).catch(nothing)
 }
 
 function nothing(): void {}

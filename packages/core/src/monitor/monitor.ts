@@ -1,5 +1,6 @@
 import { MonitorError } from '../errors/worker-errors.ts'
 import { func, knownKeys, OptionError } from '../internal/validate.ts'
+import { channels } from '../service/diagnostics.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import { type Clock, sleep, systemClock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -138,6 +139,7 @@ export class Monitor {
     }
     if (this.#state !== 'pending') throw new MonitorStateError('run', this.#state)
     this.#state = 'running'
+    if (channels.monitor.hasSubscribers) channels.monitor.publish({ type: 'start' })
     const ended = new Promise<void>((resolve) => {
       this.#onEnded = resolve
     })
@@ -200,8 +202,8 @@ export class Monitor {
       // The policy may be replaced while workers run.
       shouldRestart: (worker, error, attempt) => this.#shouldRestart(worker, error, attempt),
       abandonAfterMs: this.#abandonAfterMs,
-      report: (worker, queue, operation, error) => {
-        const emitter = new Emitter(worker, queue, this.#clock)
+      report: (worker, operation, error) => {
+        const emitter = new Emitter(worker, this.#clock)
         for (const listener of this.#listeners) emitter.listen(listener)
         emitter.emit({ type: 'error', operation, error })
       },
@@ -229,6 +231,7 @@ export class Monitor {
     // The last worker may have ended in this very turn.
     if (this.#state !== 'running') return
     this.#state = 'stopping'
+    if (channels.monitor.hasSubscribers) channels.monitor.publish({ type: 'shutdown' })
     for (const worker of this.#supervised) worker.stop()
     void this.#wait()
   }
@@ -253,6 +256,7 @@ export class Monitor {
 
   #end(): void {
     this.#state = 'stopped'
+    if (channels.monitor.hasSubscribers) channels.monitor.publish({ type: 'stop' })
     this.#waitOver.abort()
     this.#onEnded()
   }

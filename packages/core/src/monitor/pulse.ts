@@ -4,7 +4,6 @@ import type { Clock } from '../time/clock.ts'
 /** What the events of a worker tell about its backend. */
 export class Pulse {
   readonly #clock: Clock
-  #queue = ''
   #lastBeatAt: Date | undefined
   #lastGoodCallAt: Date | undefined
   /** On the monotonic clock: when the latest beat was confirmed, or the first one failed that none was confirmed before. */
@@ -12,11 +11,6 @@ export class Pulse {
 
   constructor(clock: Clock) {
     this.#clock = clock
-  }
-
-  /** The name of the worker's backend; empty before its first event. */
-  get queue(): string {
-    return this.#queue
   }
 
   get lastBeatAt(): Date | undefined {
@@ -35,7 +29,6 @@ export class Pulse {
   }
 
   note(event: Event): void {
-    this.#queue = event.queue
     switch (event.type) {
       case 'heartbeat':
         this.#lastBeatAt = event.time

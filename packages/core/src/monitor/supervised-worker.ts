@@ -1,5 +1,6 @@
 import { isWorkerError, WorkerError } from '../errors/worker-errors.ts'
 import { OptionError } from '../internal/validate.ts'
+import { channels } from '../service/diagnostics.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import { type Clock, sleep, type Timer } from '../time/clock.ts'
 import { durationMs } from '../time/duration.ts'
@@ -28,7 +29,7 @@ export interface Supervision {
   /** How long a worker may take to end after it was aborted. */
   readonly abandonAfterMs: number
   /** Tells the listeners that a callback of the user's failed. */
-  readonly report: (worker: WorkerContext, queue: string, operation: string, error: unknown) => void
+  readonly report: (worker: WorkerContext, operation: string, error: unknown) => void
 }
 
 /** One registration of a monitor: the worker that its factory made last, and how often it was made. */
@@ -66,6 +67,7 @@ export class SupervisedWorker {
     const { clock, shutdown } = this.#supervision
     while (!shutdown.isShuttingDown()) {
       this.#error = await this.#runOnce()
+      if (this.#error !== undefined) this.#publish('failure')
       if (this.#error === undefined || shutdown.isShuttingDown()) break
       const delayMs = this.#restartDelayMs(this.#error)
       if (delayMs === undefined) break
@@ -73,7 +75,19 @@ export class SupervisedWorker {
       if (!shutdown.isShuttingDown()) this.#restarts += 1
     }
     this.#givenUp = this.#error !== undefined
+    if (this.#givenUp) this.#publish('givenUp')
     return this.#error
+  }
+
+  #publish(type: 'worker' | 'failure' | 'givenUp'): void {
+    if (!channels.monitor.hasSubscribers) return
+    const error = this.#error
+    channels.monitor.publish({
+      type,
+      worker: this.#context.name,
+      restarts: this.#restarts,
+      ...(error !== undefined && { error }),
+    })
   }
 
   /** Begins the graceful stop of the worker that runs. */
@@ -99,7 +113,7 @@ export class SupervisedWorker {
 
   /** Tells the monitor's listeners that something of the user's failed on behalf of this worker. */
   report(operation: string, error: unknown): void {
-    this.#supervision.report(this.#context, this.#pulse.queue, operation, error)
+    this.#supervision.report(this.#context, operation, error)
   }
 
   /** Whether it is well, as far as a probe is concerned. */
@@ -143,6 +157,7 @@ export class SupervisedWorker {
     this.#context = worker.context
     this.#pulse = pulse
     this.#error = undefined
+    this.#publish('worker')
     const abandoned = new Promise<never>((_resolve, reject) => {
       this.#abandon = reject
     })

@@ -4,6 +4,7 @@ import type { LayerInfo, WorkerContext, WorkerState } from '../service/worker-co
 /** Stands for a worker whose factory threw before there ever was one: it has stopped, and does nothing. */
 export class UnbuiltWorker implements WorkerContext {
   readonly name: string
+  readonly queue = ''
   readonly id = ''
   readonly state: WorkerState = 'stopped'
   readonly stopped: Promise<void> = Promise.resolve()

@@ -25,6 +25,8 @@ export interface StartEvent {
 export interface EngageEvent<out Args = unknown> {
   readonly type: 'engage'
   readonly task: EventTask<Args>
+  /** From the start of the run: what the layers took. */
+  readonly waitedMs: number
 }
 
 /** A task is done, durably. */
@@ -44,6 +46,8 @@ export interface TaskErrorEvent<out Args = unknown> {
   readonly outcome: 'failed' | 'killed' | 'released'
   /** When it runs again; absent when it does not. */
   readonly retryAt?: Date
+  /** From the start of the run to its end; absent where this worker did not run it. */
+  readonly durationMs?: number
 }
 
 /** A call to the backend, or a callback of the user's, failed. The worker goes on. */

@@ -7,12 +7,24 @@ import { type Cancellation, cancellationOf } from './cancellation.ts'
 import type { TaskRequest } from './service.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-/** What the innermost service tells whoever runs the request. */
+/** What became of a run: how its claim is to be settled, or that it was lost. */
+export interface RunEnd {
+  readonly outcome: 'done' | 'failed' | 'killed' | 'released' | 'lost'
+  /** What it ended with, unless it is done or was given back without one. */
+  readonly error?: unknown
+}
+
+/** What the services of a stack and whoever runs the request tell each other. */
 export interface RunObserver {
   /** The handler begins. */
   began(): void
-  /** The handler still runs one abort grace after its signal aborted; `end` settles when it no longer does. */
+  /**
+   * The handler, or work that it left running, still runs one abort grace after its signal aborted; `end` settles when it
+   * no longer does.
+   */
   leaked(end: Promise<unknown>): void
+  /** Calls back once, when the run has ended and its outcome is decided; it is not durable yet. */
+  onEnd(callback: (end: RunEnd) => void): void
 }
 
 /** The requests that pass through a worker's stack. Signal and extensions are made when first asked for. */
@@ -78,6 +90,13 @@ export class RunRequest<out Args, out Data, out Context> implements TaskRequest<
     return new RunRequest(task, data, worker, clock, cancellation, observer, this)
   }
 
+  /** @internal The same run, with other arguments for what stands inside. */
+  withArgs<Other>(args: Other): RunRequest<Other, Data, Context> {
+    const { task, data, worker, clock, cancellation, observer } = this
+    const changed = { args, parts: task.parts }
+    return new RunRequest(changed, data, worker, clock, cancellation, observer, this)
+  }
+
   /** @internal The same run, with another cancellation. */
   withCancellation(cancellation: Cancellation): RunRequest<Args, Data, Context> {
     const { task, data, worker, clock, observer } = this
@@ -108,6 +127,12 @@ export function withData<Args, Data, Context, Added extends object>(
   added: Added,
 ): TaskRequest<Args, Data & Added, Context> {
   return asRun(request).withData({ ...request.data, ...added })
+}
+
+/** @internal `request` with other arguments for what stands inside the calling layer. They have to be of its own type. */
+export function withArgs<Req extends TaskRequest>(request: Req, args: unknown): Req {
+  // Every Req is a RunRequest, and the derived one differs in its arguments only; `ArgsLayer` is what holds their type.
+  return asRun(request).withArgs(args) as unknown as Req
 }
 
 /** @internal The request as the worker made it. */

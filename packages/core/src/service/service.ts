@@ -61,6 +61,16 @@ export interface Layer<
   readonly '~needs'?: (request: TaskRequest<Args, Data, Context>) => void
 }
 
+/** A {@link Layer} that may give what stands inside other arguments, of exactly the type that the tasks have. */
+export interface ArgsLayer<
+  in out Args = unknown,
+  in Data = unknown,
+  in Context = unknown,
+> extends Layer<Args, Data, Context> {
+  /** Never there: it says that the arguments have to fit both ways. */
+  readonly '~gives'?: () => Args
+}
+
 /** A layer that adds to the `data` of what stands inside it. */
 export interface ProvidingLayer<
   out Added extends object,

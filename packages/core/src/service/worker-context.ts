@@ -17,6 +17,8 @@ export interface LayerInfo {
 /** A worker as its handlers, layers, listeners and backend see it. apalis's `WorkerContext`. */
 export interface WorkerContext {
   readonly name: string
+  /** The name of its backend. */
+  readonly queue: string
   /** The incarnation: random, new at every start and after a lost lease. */
   readonly id: string
   readonly state: WorkerState

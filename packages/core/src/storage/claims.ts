@@ -1,6 +1,7 @@
 import type { Beat, Settled, Settlement, TaskStream } from '../backend/backend.ts'
 import { isBackendError, EncodeError, isEncodeError } from '../errors/backend-errors.ts'
 import { toStoredError } from '../errors/stored-error.ts'
+import { channels, published } from '../service/diagnostics.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Parts, QueueContext } from '../task/task.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
@@ -79,7 +80,33 @@ export class Claims<Args, Result> {
     return incarnation
   }
 
-  async #settleFor(
+  #settleFor(
+    holder: string,
+    settlements: readonly Settlement<Result>[],
+  ): Promise<readonly Settled[]> {
+    return published(
+      channels.settle,
+      this.#deps.clock,
+      () => this.#write(holder, settlements),
+      ({ durationMs, ...went }) => ({
+        queue: this.#deps.queue,
+        incarnation: holder,
+        tasks: settlements.map(({ task, outcome }, index) => {
+          const answer = 'value' in went ? went.value[index] : undefined
+          return {
+            id: task.parts.taskId,
+            epoch: claimOf(task.parts).epoch,
+            outcome: outcome.type,
+            ...(answer !== undefined && { answer }),
+          }
+        }),
+        durationMs,
+        ...('error' in went && { error: went.error }),
+      }),
+    )
+  }
+
+  async #write(
     holder: string,
     settlements: readonly Settlement<Result>[],
   ): Promise<readonly Settled[]> {

@@ -5,6 +5,7 @@ import type { Timer } from '../time/clock.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
 import type { Incarnation } from './incarnation.ts'
 import { purgeFinished } from './purge.ts'
+import { publishRescued } from './rescued.ts'
 import { storedTask } from './rows.ts'
 import type { Rescued } from './task-store.ts'
 
@@ -159,6 +160,7 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
     const poison = toStoredError(new PoisonError(maxRescues))
     for (;;) {
       const rescued = await store.rescue(queue, RESCUE_BATCH, { maxRescues, poison })
+      publishRescued(queue, rescued)
       for (const one of rescued) this.#tell(one)
       if (rescued.length > 0) channel.wake()
       if (rescued.length < RESCUE_BATCH || this.#ended) return

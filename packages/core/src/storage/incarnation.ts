@@ -1,6 +1,7 @@
 import type { Beat } from '../backend/backend.ts'
 import { isBackendError } from '../errors/backend-errors.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
+import { channels, published } from '../service/diagnostics.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { TaskId } from '../task/task-id.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
@@ -82,7 +83,24 @@ export class Incarnation {
   }
 
   /** Claims rows. */
-  async claim(limit: number): Promise<ClaimedTasks> {
+  claim(limit: number): Promise<ClaimedTasks> {
+    const { id: incarnation, queue } = this.ref
+    return published(
+      channels.claim,
+      this.#deps.clock,
+      () => this.#claim(limit),
+      ({ durationMs, ...went }) => ({
+        queue,
+        incarnation,
+        limit,
+        ids: 'value' in went ? went.value.rows.map(({ id }) => id) : [],
+        durationMs,
+        ...('error' in went && { error: went.error }),
+      }),
+    )
+  }
+
+  async #claim(limit: number): Promise<ClaimedTasks> {
     const permit = {}
     const suspects = this.#scope.take(permit) ? 1 : 0
     const call = this.ledger.callBegins()

@@ -5,6 +5,7 @@ import {
   UnknownOutcomeError,
 } from '../errors/backend-errors.ts'
 import { GroupCommit } from '../internal/group-commit.ts'
+import { channels, published } from '../service/diagnostics.ts'
 import type { TaskId } from '../task/task-id.ts'
 import { BATCH, type QueueCore } from './queue-core.ts'
 import type { Inserted, InsertOptions, NewRow } from './task-store.ts'
@@ -122,7 +123,26 @@ export class Lanes<Tx> implements Inserter {
     }
   }
 
-  async #insert(rows: readonly NewRow[], options: InsertOptions<Tx>): Promise<readonly Inserted[]> {
+  #insert(rows: readonly NewRow[], options: InsertOptions<Tx>): Promise<readonly Inserted[]> {
+    const { clock, queue } = this.#core
+    return published(
+      channels.push,
+      clock,
+      () => this.#store(rows, options),
+      ({ durationMs, ...went }) => {
+        const tasks = 'value' in went ? went.value : rows.map(({ id }) => ({ id, existing: false }))
+        return {
+          queue,
+          ids: tasks.map(({ id }) => id),
+          existing: tasks.filter(({ existing }) => existing).length,
+          durationMs,
+          ...('error' in went && { error: went.error }),
+        }
+      },
+    )
+  }
+
+  async #store(rows: readonly NewRow[], options: InsertOptions<Tx>): Promise<readonly Inserted[]> {
     const inserted = await this.#core.store.insert(this.#core.queue, rows, options)
     if (inserted.length === rows.length) return inserted
     throw new BackendError('insert', `${rows.length} rows got ${inserted.length} answers`)

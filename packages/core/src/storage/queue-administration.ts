@@ -11,6 +11,7 @@ import type {
   WorkerRegistration,
 } from './capabilities.ts'
 import { BATCH, type QueueCore } from './queue-core.ts'
+import { publishRescued } from './rescued.ts'
 import type { TaskStore, WorkerRow } from './task-store.ts'
 
 /** The shortest lease that makes sense: a beat every third of it has to come through. */
@@ -38,6 +39,7 @@ export class QueueAdministration {
     for (;;) {
       const rescued = await store.rescue(queue, BATCH, { maxRescues, poison })
       if (rescued.length === 0) return resumed
+      publishRescued(queue, rescued)
       resumed += rescued.length
       const killed = rescued.filter(({ outcome }) => outcome === 'killed')
       if (killed.length > 0) {

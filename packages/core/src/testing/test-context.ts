@@ -5,6 +5,7 @@ import type { LayerInfo, WorkerContext, WorkerState } from '../service/worker-co
 /** The worker of a {@link TestRequest}: runs nothing, and keeps what it is told. */
 export class TestContext implements WorkerContext {
   readonly name: string
+  readonly queue: string
   readonly id = 'test-incarnation'
   readonly layers: readonly LayerInfo[] = []
   readonly leaked = 0
@@ -16,8 +17,9 @@ export class TestContext implements WorkerContext {
   #tracked = 0
   #tellStopped: () => void = () => {}
 
-  constructor(name = 'test-worker') {
+  constructor(name = 'test-worker', queue = 'test-queue') {
     this.name = name
+    this.queue = queue
     this.stopped = new Promise((resolve) => {
       this.#tellStopped = resolve
     })

@@ -1,6 +1,6 @@
 import { knownKeys, wholeNumber } from '../internal/validate.ts'
 import { RunCancellation } from '../service/cancellation.ts'
-import { RunRequest } from '../service/request.ts'
+import { type RunEnd, RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Metadata } from '../task/metadata.ts'
 import { newTaskId, type TaskId } from '../task/task-id.ts'
@@ -45,6 +45,7 @@ export class TestRequest<out Args, out Data = {}, out Context = {}> extends RunR
   Context
 > {
   readonly #run: RunCancellation
+  readonly #endListeners: ((end: RunEnd) => void)[]
 
   /** @internal */
   constructor(args: Args, options: TestRequestOptions<Data, Context>) {
@@ -71,13 +72,21 @@ export class TestRequest<out Args, out Data = {}, out Context = {}> extends RunR
       context,
     }
     const run = new RunCancellation()
-    super({ args, parts }, data, worker, clock, run, { began: nothing, leaked: nothing })
+    const endListeners: ((end: RunEnd) => void)[] = []
+    const onEnd = (callback: (end: RunEnd) => void): void => void endListeners.push(callback)
+    super({ args, parts }, data, worker, clock, run, { began: nothing, leaked: nothing, onEnd })
     this.#run = run
+    this.#endListeners = endListeners
   }
 
   /** Ends the run from outside, as a timeout, a cancel or a shutdown does: the signal aborts with `reason`. */
   abort(reason: unknown): void {
     this.#run.abort(reason)
+  }
+
+  /** Says what became of the run, as a worker does when its outcome is decided: layers may wait for that. */
+  end(end: RunEnd): void {
+    for (const listener of this.#endListeners) listener(end)
   }
 }
 

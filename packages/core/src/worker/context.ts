@@ -19,6 +19,7 @@ export interface ContextHooks {
 /** The state of a worker, and what others may ask of it. */
 export class RunContext implements WorkerContext {
   readonly name: string
+  readonly queue: string
   id: string
   readonly stopped: Promise<void>
   #state: WorkerState = 'pending'
@@ -27,8 +28,9 @@ export class RunContext implements WorkerContext {
   #hooks: ContextHooks | undefined
   #onStopped: () => void = () => {}
 
-  constructor(name: string, id: string) {
+  constructor(name: string, queue: string, id: string) {
     this.name = name
+    this.queue = queue
     this.id = id
     this.stopped = new Promise((resolve) => {
       this.#onStopped = resolve

@@ -1,4 +1,5 @@
 import { toStoredError } from '../errors/stored-error.ts'
+import { channels } from '../service/diagnostics.ts'
 import type { Event, EventBody } from '../service/events.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import type { Clock } from '../time/clock.ts'
@@ -7,18 +8,16 @@ import type { Clock } from '../time/clock.ts'
 export class Emitter {
   readonly #listeners = new Set<EventListener>()
   readonly #clock: Clock
-  readonly #queue: string
   readonly #context: WorkerContext
 
-  constructor(context: WorkerContext, queue: string, clock: Clock) {
+  constructor(context: WorkerContext, clock: Clock) {
     this.#context = context
-    this.#queue = queue
     this.#clock = clock
   }
 
   /** Whether anybody listens: nobody has to make an event that nobody hears. */
   get active(): boolean {
-    return this.#listeners.size > 0
+    return this.#listeners.size > 0 || channels.worker.hasSubscribers
   }
 
   /** Adds a listener; the answer takes it off. */
@@ -32,7 +31,7 @@ export class Emitter {
 
   /** Tells every listener, in the order they were added. */
   emit(body: EventBody): void {
-    if (this.#listeners.size === 0) return
+    if (!this.active) return
     this.#tell(body, undefined)
   }
 
@@ -40,9 +39,10 @@ export class Emitter {
     const event: Event = {
       ...body,
       worker: this.#context.name,
-      queue: this.#queue,
+      queue: this.#context.queue,
       time: new Date(this.#clock.now()),
     }
+    if (channels.worker.hasSubscribers) channels.worker.publish(event)
     for (const listener of this.#listeners) {
       if (listener === failed) continue
       const report = (error: unknown): void => {

@@ -1,7 +1,7 @@
 import type { Slotted } from '../internal/swap-set.ts'
 import type { Task } from '../task/task.ts'
 import { RunCancellation } from '../service/cancellation.ts'
-import type { RunObserver } from '../service/request.ts'
+import type { RunEnd, RunObserver } from '../service/request.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 
 /** What all runs of a worker share. */
@@ -30,6 +30,7 @@ export class Execution implements RunObserver, Slotted {
   /** Something of it still runs, or did, although nobody waits for it. */
   leftBehind = false
   #timers: Timer[] | undefined
+  #endListeners: ((end: RunEnd) => void)[] | undefined
   readonly #hooks: ExecutionHooks
 
   constructor(task: Task<unknown>, hooks: ExecutionHooks) {
@@ -46,6 +47,16 @@ export class Execution implements RunObserver, Slotted {
   leaked(end: Promise<unknown>): void {
     this.leftBehind = true
     this.#hooks.leaked(this, end)
+  }
+
+  onEnd(callback: (end: RunEnd) => void): void {
+    this.#endListeners ??= []
+    this.#endListeners.push(callback)
+  }
+
+  /** Says what became of it; once. */
+  tellEnd(end: RunEnd): void {
+    for (const listener of this.#endListeners ?? []) listener(end)
   }
 
   /** Calls back after `ms`, unless the run ends before. */

@@ -7,8 +7,9 @@ import {
 } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
 import { SwapSet } from '../internal/swap-set.ts'
+import { channels, type RunStartMessage } from '../service/diagnostics.ts'
 import type { EventBody } from '../service/events.ts'
-import { RunRequest } from '../service/request.ts'
+import { type RunEnd, RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Task } from '../task/task.ts'
 import { type Clock, sleep, type Timer } from '../time/clock.ts'
@@ -81,7 +82,9 @@ export class Flight {
     this.#running.add(execution)
     const request = new RunRequest(task, data, context, clock, execution.cancellation, execution)
     try {
-      const result = stack.call(request)
+      const result = channels.start.hasSubscribers
+        ? channels.start.runStores(this.#labels(task), () => stack.call(request))
+        : stack.call(request)
       if (isPromise(result)) {
         execution.finished = result.then(
           (value) => this.#succeed(execution, value),
@@ -217,14 +220,28 @@ export class Flight {
   }
 
   #conclude(execution: Execution, outcome: Outcome): void {
+    this.#tellEnd(execution, endOf(execution, outcome))
     if (!execution.lost) this.#deps.settle(execution, outcome)
     this.#deps.onEnd()
+  }
+
+  #tellEnd(execution: Execution, end: RunEnd): void {
+    execution.tellEnd(end)
+    if (!channels.end.hasSubscribers) return
+    const durationMs = this.#deps.clock.monotonic() - execution.startedAt
+    channels.end.publish({ ...this.#labels(execution.task), ...end, durationMs })
+  }
+
+  #labels(task: Task<unknown>): RunStartMessage {
+    const { name, queue } = this.#deps.context
+    return { worker: name, queue, task }
   }
 
   #began(execution: Execution): void {
     const { clock, emit, eventsHeard, longRunAfterMs } = this.#deps
     if (!eventsHeard()) return
-    emit({ type: 'engage', task: execution.task })
+    const waitedMs = clock.monotonic() - execution.startedAt
+    emit({ type: 'engage', task: execution.task, waitedMs })
     this.#longRuns ??= clock.setTimer(this.#tellLongRuns, longRunAfterMs, { background: true })
   }
 
@@ -246,4 +263,11 @@ export class Flight {
       this.#longRuns = clock.setTimer(this.#tellLongRuns, next, { background: true })
     }
   }
+}
+
+function endOf({ lost, cancellation }: Execution, outcome: Outcome): RunEnd {
+  if (lost) return { outcome: 'lost', error: cancellation.reason }
+  return outcome.type === 'done' || outcome.error === undefined
+    ? { outcome: outcome.type }
+    : { outcome: outcome.type, error: outcome.error }
 }

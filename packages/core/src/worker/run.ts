@@ -298,12 +298,12 @@ export class Run {
     if (this.#backend.settle === undefined) return
     for (const { parts } of this.#buffer.takeAll()) {
       const outcome: Outcome = { type: 'released', dueIn: 0 }
-      this.#settler.add({ task: { parts }, outcome, unstarted: true, durationMs: 0 })
+      this.#settler.add({ task: { parts }, outcome, unstarted: true })
     }
   }
 
   #settleUndecodable({ parts, error }: Extract<Claimed, { readonly error: unknown }>): void {
-    this.#settler.add({ task: { parts }, outcome: { type: 'killed', error }, durationMs: 0 })
+    this.#settler.add({ task: { parts }, outcome: { type: 'killed', error } })
   }
 
   #settle(execution: Execution, outcome: Outcome): void {

@@ -10,7 +10,8 @@ export interface Unsettled extends Settlement {
   readonly task: { readonly args?: unknown; readonly parts: Parts }
   /** Never started: given back without an event. */
   readonly unstarted?: boolean
-  readonly durationMs: number
+  /** Of the run; absent where there was none. */
+  readonly durationMs?: number
 }
 
 /** Who hears of what was settled. */
@@ -137,11 +138,13 @@ export class Settler {
   #eventOf({ task, outcome, durationMs }: Unsettled, settled: Settled): EventBody {
     if (settled === 'stale') return { type: 'lost', task, reason: 'taken' }
     if (settled === 'cancelled') return { type: 'lost', task, reason: 'cancelled' }
+    const took = durationMs === undefined ? {} : { durationMs }
     if (typeof settled !== 'string') {
-      return { type: 'error', task, outcome: 'killed', error: settled satisfies EncodeError }
+      const error: EncodeError = settled
+      return { type: 'error', task, outcome: 'killed', error, ...took }
     }
     if (outcome.type === 'done') {
-      return { type: 'success', task, result: outcome.result, durationMs }
+      return { type: 'success', task, result: outcome.result, durationMs: durationMs ?? 0 }
     }
     // Nobody but the backend runs it again.
     const waitMs = this.#backend.settle === undefined ? undefined : waitOf(outcome)
@@ -150,6 +153,7 @@ export class Settler {
       task,
       outcome: outcome.type,
       error: outcome.error,
+      ...took,
       ...(waitMs === undefined ? {} : { retryAt: new Date(this.#clock.now() + waitMs) }),
     }
   }

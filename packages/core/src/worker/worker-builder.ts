@@ -1,7 +1,14 @@
 import type { Backend } from '../backend/backend.ts'
 import { func, OptionError, text } from '../internal/validate.ts'
 import type { Extracted, Extractors } from '../layers/extract.ts'
-import type { Handler, Layer, ProvidingLayer, Service, TaskRequest } from '../service/service.ts'
+import { mapResult, type ResultMapper } from '../layers/map-result.ts'
+import type {
+  ArgsLayer,
+  Handler,
+  ProvidingLayer,
+  Service,
+  TaskRequest,
+} from '../service/service.ts'
 import { handlerService } from '../service/task-fn.ts'
 import { type LayerFunction, use } from '../service/use.ts'
 import type { EventListener } from '../service/worker-context.ts'
@@ -49,16 +56,21 @@ export class WorkerBuilder {
   }
 }
 
+/** What listeners are told of a result: what the handler gives, unless `mapResult` has changed it to `Mapped`. */
+export type ToldResult<Result, Mapped> = [Mapped] extends [never] ? Result : Mapped
+
 /**
  * A builder that knows its backend. Each step returns a new builder and leaves this one as it is. Layers and extractors
  * run in the order in which they were added, the first outermost. What a handler, layer, extractor or extension needs
- * and nobody before it provided does not compile.
+ * and nobody before it provided does not compile. `Result` is what the handler may give back, `Mapped` what the outermost
+ * `mapResult` makes of it; never: there is none.
  */
 export class BoundWorkerBuilder<
-  out Args,
+  in out Args,
   in out Result = unknown,
   out Data = {},
   out Context = unknown,
+  in out Mapped = never,
 > {
   readonly #parts: BuilderParts
 
@@ -70,41 +82,59 @@ export class BoundWorkerBuilder<
   /** Values for everything inside: the same objects for every task. A name may be given once. apalis's `Data<T>`. */
   data<Added extends object>(
     added: Added,
-  ): BoundWorkerBuilder<Args, Result, Data & Added, Context> {
+  ): BoundWorkerBuilder<Args, Result, Data & Added, Context, Mapped> {
     return new BoundWorkerBuilder(addData(this.#parts, added))
   }
 
   /** Values that are got out of each request, one after the other. A throw fails the attempt. apalis's `FromRequest`. */
   extract<Found extends Extractors<Args, Data, Context>>(
     extractors: Found,
-  ): BoundWorkerBuilder<Args, Result, Data & Extracted<Found>, Context> {
+  ): BoundWorkerBuilder<Args, Result, Data & Extracted<Found>, Context, Mapped> {
     return new BoundWorkerBuilder(addExtractors(this.#parts, extractors))
   }
 
   /** A layer that adds to the data. */
   provide<Added extends object>(
     layer: ProvidingLayer<Added, Args, Data, Context>,
-  ): BoundWorkerBuilder<Args, Result, Data & Added, Context> {
+  ): BoundWorkerBuilder<Args, Result, Data & Added, Context, Mapped> {
     return new BoundWorkerBuilder(addLayer(this.#parts, layer))
   }
 
   /** A layer. apalis's and tower's `layer`. */
-  layer(layer: Layer<Args, Data, Context>): BoundWorkerBuilder<Args, Result, Data, Context> {
+  layer(
+    layer: ArgsLayer<Args, Data, Context>,
+  ): BoundWorkerBuilder<Args, Result, Data, Context, Mapped> {
     return new BoundWorkerBuilder(addLayer(this.#parts, layer))
   }
 
   /** A layer as a plain function: `async (request, next) => { …; return await next() }`. See {@link use}. */
-  use(fn: LayerFunction<Args, Data, Context>): BoundWorkerBuilder<Args, Result, Data, Context> {
+  use(
+    fn: LayerFunction<Args, Data, Context>,
+  ): BoundWorkerBuilder<Args, Result, Data, Context, Mapped> {
     return this.layer(use(fn))
   }
 
+  /**
+   * A layer that makes another result of what everything inside gives: the steps after it, and the handler, give an
+   * `Inner`. A layer of its own cannot: only the builder knows what the backend takes. tower's `map_response`.
+   */
+  mapResult<Inner, Outer extends Result>(
+    mapper: ResultMapper<Inner, Outer, Args, Data, Context>,
+  ): BoundWorkerBuilder<Args, Inner, Data, Context, ToldResult<Outer, Mapped>> {
+    return new BoundWorkerBuilder(addLayer(this.#parts, mapResult(mapper)))
+  }
+
   /** Whatever a function makes of this builder: a bundle of steps under one name. apalis's `Ext`. */
-  with<Next>(extension: (builder: BoundWorkerBuilder<Args, Result, Data, Context>) => Next): Next {
+  with<Next>(
+    extension: (builder: BoundWorkerBuilder<Args, Result, Data, Context, Mapped>) => Next,
+  ): Next {
     return func('with', extension)(this)
   }
 
   /** Hears of everything that happens in the worker, after those added before. */
-  onEvent(listener: EventListener<Args, Result>): BoundWorkerBuilder<Args, Result, Data, Context> {
+  onEvent(
+    listener: EventListener<Args, ToldResult<Result, Mapped>>,
+  ): BoundWorkerBuilder<Args, Result, Data, Context, Mapped> {
     const { listeners } = this.#parts
     // The events it hears are those of its own backend.
     const forgotten = func('onEvent', listener) as EventListener
@@ -112,13 +142,17 @@ export class BoundWorkerBuilder<
   }
 
   /** Says whether to go on after a failed call to the backend; the last one given counts. @default always 'retry' */
-  onBackendError(handler: BackendErrorHandler): BoundWorkerBuilder<Args, Result, Data, Context> {
+  onBackendError(
+    handler: BackendErrorHandler,
+  ): BoundWorkerBuilder<Args, Result, Data, Context, Mapped> {
     const onBackendError = func('onBackendError', handler)
     return new BoundWorkerBuilder({ ...this.#parts, onBackendError })
   }
 
   /** Is told each outcome after it was settled. apalis's `ack_with`. */
-  ackWith(listener: AckListener<Args, Result>): BoundWorkerBuilder<Args, Result, Data, Context> {
+  ackWith(
+    listener: AckListener<Args, ToldResult<Result, Mapped>>,
+  ): BoundWorkerBuilder<Args, Result, Data, Context, Mapped> {
     const { ackWith } = this.#parts
     // The outcomes it is told are those of its own backend.
     const forgotten = func('ackWith', listener) as AckListener
@@ -128,21 +162,23 @@ export class BoundWorkerBuilder<
   /** The worker. `run`: a function of a task's args and its request, or a service. */
   build<Output extends Result>(
     run: Service<TaskRequest<Args, Data, Context>, Output> & NotFunction,
-  ): Worker<Args, Output>
+  ): Worker<Args, ToldResult<Output, Mapped>>
   // The last overload is the one that a compile error is about.
-  build<Output extends Result>(run: Handler<Args, Data, Output, Context>): Worker<Args, Output>
+  build<Output extends Result>(
+    run: Handler<Args, Data, Output, Context>,
+  ): Worker<Args, ToldResult<Output, Mapped>>
   build<Output extends Result>(
     run:
       | Handler<Args, Data, Output, Context>
       | (Service<TaskRequest<Args, Data, Context>, Output> & NotFunction),
-  ): Worker<Args, Output> {
+  ): Worker<Args, ToldResult<Output, Mapped>> {
     const service = typeof run === 'function' ? handlerService(run) : run
     if (typeof service?.call !== 'function') {
       throw new OptionError('build', run, 'a handler function or a service with a call method')
     }
     // The steps before this one have checked that the parts fit each other and the handler.
-    const plan = planOf(this.#parts, service as RawService) as WorkerPlan<Args, Output>
-    return new Worker(plan)
+    const plan = planOf(this.#parts, service as RawService)
+    return new Worker(plan as WorkerPlan<Args, ToldResult<Output, Mapped>>)
   }
 }
 

@@ -31,8 +31,8 @@ export class Worker<Args = unknown, Result = unknown> {
     this.name = plan.name
     // From here on the types of one worker's tasks no longer matter.
     this.#plan = plan as unknown as WorkerPlan<unknown, unknown>
-    this.#context = new RunContext(plan.name, newIncarnation(plan.clock))
-    this.#emitter = new Emitter(this.#context, plan.backend.name, plan.clock)
+    this.#context = new RunContext(plan.name, plan.backend.name, newIncarnation(plan.clock))
+    this.#emitter = new Emitter(this.#context, plan.clock)
     for (const listener of plan.listeners) this.#emitter.listen(listener)
     this.#run = new Run(this.#plan, this.#context, this.#emitter, () => this.#held())
   }
