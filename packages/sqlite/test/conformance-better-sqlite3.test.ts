@@ -7,7 +7,7 @@ const without = {
   'concurrent-transactions': 'SQLite has one writer at a time',
 }
 
-const { connect, missing } = await connectBetterSqlite3()
+const { connect, missing } = connectBetterSqlite3()
 
 if (connect === undefined) test('the suite on better-sqlite3', { skip: missing }, () => {})
 else {

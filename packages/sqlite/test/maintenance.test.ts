@@ -15,7 +15,7 @@ import { start } from './support/programs.ts'
 import { openStore } from './support/stores.ts'
 
 const queue = 'work'
-const better = await connectBetterSqlite3()
+const better = connectBetterSqlite3()
 
 test('what is purged makes the file smaller, and leaves nothing behind', async () => {
   using folder = testFolder()

@@ -8,7 +8,7 @@ import { connectBetterSqlite3 } from './support/better-sqlite3.ts'
 import { testFolder } from './support/files.ts'
 import { openStore } from './support/stores.ts'
 
-const better = await connectBetterSqlite3()
+const better = connectBetterSqlite3()
 
 async function assertRefused(push: Promise<unknown>, why: RegExp): Promise<void> {
   await assert.rejects(push, (error) => {

@@ -4,55 +4,77 @@ import { DeferredError } from '../../src/errors/task-errors.ts'
 import { concurrency } from '../../src/layers/concurrency.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { Storage } from '../../src/storage/storage.ts'
-import type { TaskStore, WorkerRef } from '../../src/storage/task-store.ts'
-import { sleep, systemClock, turn } from '../../src/time/clock.ts'
+import type { Claimed, TaskStore } from '../../src/storage/task-store.ts'
+import { TestClock } from '../../src/testing/test-clock.ts'
+import { type Clock, sleep, systemClock, turn } from '../../src/time/clock.ts'
 import { WorkerBuilder } from '../../src/worker/worker-builder.ts'
 
-/** A store that tells every claim it hands out. */
-function claimsTold(store: TaskStore, onClaim: (ids: readonly string[]) => void): TaskStore {
-  return new Proxy(store, {
-    get(target, method: keyof TaskStore) {
-      if (method !== 'claim') {
-        const member: unknown = target[method]
-        return typeof member === 'function' ? member.bind(target) : member
-      }
-      return async (...[worker, limit, options]: [WorkerRef, number, { suspects: 0 | 1 }]) => {
-        const claimed = await target.claim(worker, limit, options)
-        onClaim(claimed.rows.map(({ id }) => id))
-        return claimed
-      }
+/** A store whose claims take so long, and that tells what each brought, also one that travels with a settlement. */
+function claimsTold(
+  clock: Clock,
+  claimMs: number,
+  onClaim: (ids: readonly string[]) => void,
+): TaskStore {
+  const store = new MemoryStore({ clock })
+  const told = async (claimed: Claimed): Promise<void> => {
+    onClaim(claimed.rows.map(({ id }) => id))
+    if (claimMs > 0) await sleep(clock, claimMs)
+  }
+  const claim: TaskStore['claim'] = async (...args) => {
+    const claimed = await store.claim(...args)
+    await told(claimed)
+    return claimed
+  }
+  const exchange: TaskStore['exchange'] = async (...args) => {
+    const both = await store.exchange(...args)
+    await told(both.claimed)
+    return both
+  }
+  return new Proxy<TaskStore>(store, {
+    get(_target, method) {
+      if (method === 'claim') return claim
+      if (method === 'exchange') return exchange
+      const member: unknown = Reflect.get(store, method)
+      return typeof member === 'function' ? member.bind(store) : member
     },
   })
 }
 
-test('a worker with concurrency(3) and slow handlers never holds more than 3 claims of 1,000', async () => {
-  const held = new Set<string>()
-  let most = 0
-  const store = claimsTold(new MemoryStore(), (ids) => {
-    for (const id of ids) held.add(id)
-    most = Math.max(most, held.size)
-  })
-  const queue = new Storage(store).queue<number>('slow')
-  await queue.pushBulk(Array.from({ length: 1_000 }, (_, index) => index))
-  let ended = 0
-  const worker = new WorkerBuilder('w')
-    .backend(queue)
-    .layer(concurrency(3))
-    .build(async (index, { id, worker: me }) => {
-      await sleep(systemClock, 2 + (index % 4))
-      held.delete(id)
-      ended += 1
-      if (ended === 1_000) me.stop()
+for (const claimMs of [0, 20]) {
+  test(`a worker with concurrency(3) and slow handlers never holds more than 3 claims of 1,000, each taking ${claimMs} ms`, async () => {
+    const clock = new TestClock()
+    const held = new Set<string>()
+    let claimed = 0
+    let most = 0
+    const store = claimsTold(clock, claimMs, (ids) => {
+      for (const id of ids) held.add(id)
+      claimed += ids.length
+      most = Math.max(most, held.size)
     })
-  await worker.run()
-  assert.equal(most, 3)
-  assert.equal((await queue.metrics()).done, 1_000)
-})
+    const queue = new Storage(store, { clock }).queue<number>('slow')
+    await queue.pushBulk(Array.from({ length: 1_000 }, (_, index) => index))
+    let ended = 0
+    const worker = new WorkerBuilder('w')
+      .backend(queue)
+      .layer(concurrency(3))
+      .build(async (index, { id, worker: me }) => {
+        await sleep(clock, 1_000 + (index % 4) * 100)
+        held.delete(id)
+        ended += 1
+        if (ended === 1_000) me.stop()
+      })
+    const running = worker.run()
+    while (worker.context.state !== 'stopped') await clock.advance('10s')
+    await running
+    assert.deepEqual([claimed, most], [1_000, 3])
+    assert.equal((await queue.metrics()).done, 1_000)
+  })
+}
 
 test('layers that wait above a limit do not let through more than it takes', async () => {
   const held = new Set<string>()
   let most = 0
-  const store = claimsTold(new MemoryStore(), (ids) => {
+  const store = claimsTold(systemClock, 0, (ids) => {
     for (const id of ids) held.add(id)
     most = Math.max(most, held.size)
   })
