@@ -154,6 +154,26 @@ export type {
   Undecodable,
 } from './backend/backend.ts'
 export { taskStream, type TaskStreamOptions } from './backend/task-stream.ts'
+export {
+  poll,
+  type PollBackoffOptions,
+  type PollContext,
+  type Poller,
+  type PollStrategy,
+} from './backend/poll.ts'
+export {
+  CustomBackend,
+  type CustomBackendOptions,
+  type CustomSettlement,
+} from './storage/custom/custom-backend.ts'
+export type {
+  Batch,
+  Fetched,
+  FetchedParts,
+  FetchedTask,
+  FetchRequest,
+} from './storage/custom/fetched.ts'
+export type { StoreRows } from './storage/custom/sink-inserter.ts'
 
 // Storages: queues, and the contract of a store.
 export { type Retention, Storage, type StorageOptions } from './storage/storage.ts'

@@ -47,7 +47,10 @@ export interface TaskStream<out Args, out Context = unknown> {
     limit: number,
     signal: AbortSignal,
   ): Promise<readonly (Task<Args, Context> | Undecodable<Context>)[] | undefined>
-  /** Called once, as soon as stopping begins: gives back what was claimed and never started. The running ones still settle. */
+  /**
+   * Called once, as soon as stopping begins: gives back what was claimed and never started; the running ones still settle.
+   * Or when the incarnation is lost, and then there is nothing to give back.
+   */
   close(unstarted: readonly { readonly parts: Parts }[]): Promise<void>
 }
 

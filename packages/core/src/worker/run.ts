@@ -190,8 +190,14 @@ export class Run {
     await Promise.race([lease.begin(), aborted(over.signal)])
     const stream = await this.#claimUntil(over.signal, lease)
     this.#context.signal.removeEventListener('abort', end)
-    if (!this.#context.isShuttingDown()) await this.#leave(lease)
-    if (this.#context.isShuttingDown()) await this.#drain(stream, lease)
+    let open = stream
+    if (!this.#context.isShuttingDown()) {
+      // Nobody waits for the source of an incarnation that is over.
+      void this.#close(stream)
+      open = undefined
+      await this.#leave(lease)
+    }
+    if (this.#context.isShuttingDown()) await this.#drain(open, lease)
   }
 
   /** The claims of one incarnation. */
