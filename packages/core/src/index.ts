@@ -173,6 +173,9 @@ export type {
   FetchedTask,
   FetchRequest,
 } from './storage/custom/fetched.ts'
+export { pipe, type Pipe, type PipeSource, type PipeTarget } from './storage/pipe/pipe.ts'
+export type { PipedBackend } from './storage/pipe/piped-backend.ts'
+export type { PipeOptions } from './storage/pipe/pipe-options.ts'
 export type { StoreRows } from './storage/custom/sink-inserter.ts'
 
 // Storages: queues, and the contract of a store.

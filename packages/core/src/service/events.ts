@@ -137,4 +137,4 @@ export type EventBody<Args = unknown, Result = unknown> =
 export type Event<Args = unknown, Result = unknown> = EventBase & EventBody<Args, Result>
 
 /** What `WorkerContext.emit` takes: `custom` from handlers and layers, the others from a backend. */
-export type EmittedEvent = CustomEvent | OperationErrorEvent | TaskErrorEvent
+export type EmittedEvent = CustomEvent | OperationErrorEvent | TaskErrorEvent | DroppedEvent

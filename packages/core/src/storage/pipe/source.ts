@@ -1,0 +1,86 @@
+import { turn } from '../../time/clock.ts'
+
+/** Something that gives items, one after the other. */
+type Items<Item> = AsyncIterator<Item> | Iterator<Item>
+
+/** A source that is read in lists: what comes at once comes together. */
+export class Source<Item> {
+  readonly #open: () => Items<Item>
+  #items: Items<Item> | undefined
+  /** An item that was asked for and has not come. */
+  #asked: Promise<IteratorResult<Item>> | undefined
+  ended = false
+
+  constructor(open: () => Items<Item>) {
+    this.#open = open
+  }
+
+  /**
+   * The next items, at least one and at most `most`: those that come without a pause. Undefined: there are no more, or
+   * `signal` has aborted. What the source throws comes alone: items before it were given by the call before.
+   */
+  async read(most: number, signal: AbortSignal): Promise<readonly Item[] | undefined> {
+    const items: Item[] = []
+    while (items.length < most && !this.ended) {
+      if (signal.aborted) break
+      const asked = (this.#asked ??= this.#next())
+      const first = await (items.length === 0 ? whenAborted(asked, signal) : atOnce(asked))
+      // What has failed is for the next call to say.
+      if (first === 'later' || (first === 'failed' && items.length > 0)) break
+      this.#asked = undefined
+      if (first === 'failed') return await asked.then(() => undefined)
+      if (first.done === true) this.ended = true
+      else items.push(first.value)
+    }
+    return items.length === 0 ? undefined : items
+  }
+
+  /** Begins anew, where the source can. */
+  reopen(): void {
+    this.#items = undefined
+    this.#asked = undefined
+    this.ended = false
+  }
+
+  /** Ends the source. What it was asked for and still gives, later, goes to `late`. */
+  close(late: (item: Item) => void): void {
+    const asked = this.#asked
+    this.#asked = undefined
+    this.ended = true
+    void asked?.then(
+      ({ done, value }) => {
+        if (done !== true) late(value)
+      },
+      () => undefined,
+    )
+    // It may wait for its next item for ever, and nobody waits for that.
+    void (async () => this.#items?.return?.())().catch(() => undefined)
+    this.#items = undefined
+  }
+
+  async #next(): Promise<IteratorResult<Item>> {
+    this.#items ??= this.#open()
+    return await this.#items.next()
+  }
+}
+
+type Step<Item> = IteratorResult<Item> | 'later' | 'failed'
+
+async function whenAborted<Item>(
+  asked: Promise<IteratorResult<Item>>,
+  signal: AbortSignal,
+): Promise<Step<Item>> {
+  const aborted = Promise.withResolvers<'later'>()
+  const abort = (): void => aborted.resolve('later')
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([asked.catch(() => 'failed' as const), aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+/** What comes within a turn of the event loop. */
+function atOnce<Item>(asked: Promise<IteratorResult<Item>>): Promise<Step<Item>> {
+  return Promise.race([asked.catch(() => 'failed' as const), turn().then(() => 'later' as const)])
+}
