@@ -27,9 +27,10 @@ export interface Backend<out Args, in Result = any, out Context = unknown> {
   poll(worker: WorkerContext): TaskStream<Args, Context>
   /**
    * One item a beat, paced by the backend (at once on a 'killed' signal). After a throw the worker asks for a new one.
-   * `return()` comes when the last outcome is durable and ends the incarnation. Absent: no lease to keep.
+   * `return()` comes when the last outcome is durable and ends the incarnation; just before it `signal` aborts, so that
+   * a generator need not wait for its next beat. Absent: no lease to keep.
    */
-  heartbeat?(worker: WorkerContext): AsyncIterable<Beat>
+  heartbeat?(worker: WorkerContext, signal: AbortSignal): AsyncIterable<Beat>
   /** Stores outcomes, all of one incarnation. Absent: outcomes are events only. */
   settle?(settlements: readonly Settlement<Result>[]): Promise<readonly Settled[]>
   /** The backend's own layer, inside the task's timeout and outside the worker's layers. */

@@ -34,7 +34,9 @@ export class AskedBackend<Args, Result, Context> {
     const { name, codec, clock, backoff, maxReleases } = this.#backend
     const beats = this.#backend.heartbeat?.bind(this.#backend)
     const heartbeat =
-      beats && ((worker: WorkerContext): AsyncIterable<Beat> => neverPaused(beats(worker)))
+      beats &&
+      ((worker: WorkerContext, signal: AbortSignal): AsyncIterable<Beat> =>
+        neverPaused(beats(worker, signal)))
     const settle = this.#backend.settle?.bind(this.#backend)
     return {
       name,

@@ -64,7 +64,8 @@ export class Lease {
     while (!this.#ending.signal.aborted && !this.#lost) {
       try {
         if (this.#renew) {
-          this.#beats = this.#backend.heartbeat?.(this.#worker)[Symbol.asyncIterator]()
+          const { signal } = this.#ending
+          this.#beats = this.#backend.heartbeat?.(this.#worker, signal)[Symbol.asyncIterator]()
           this.#renew = false
         }
         const beat = await this.#beats?.next()

@@ -43,7 +43,7 @@ export interface CustomBackendOptions<Args, Result, Context, In> {
     settlements: readonly CustomSettlement<Result, Context>[],
   ) => Promise<readonly Settled[] | void>
   /** Keeps what a worker has: see `Backend.heartbeat`. */
-  readonly heartbeat?: (worker: WorkerContext) => AsyncIterable<Beat>
+  readonly heartbeat?: (worker: WorkerContext, signal: AbortSignal) => AsyncIterable<Beat>
   /** A layer of its own, outside those of the worker. */
   readonly middleware?: () => Layer
   /** @default systemClock */
@@ -73,7 +73,7 @@ export class CustomBackend<Args, Result = unknown, Context = unknown, in In = ne
   /** Present where it was given. */
   readonly settle?: (settlements: readonly Settlement<Result>[]) => Promise<readonly Settled[]>
   /** Present where it was given. */
-  readonly heartbeat?: (worker: WorkerContext) => AsyncIterable<Beat>
+  readonly heartbeat?: (worker: WorkerContext, signal: AbortSignal) => AsyncIterable<Beat>
   /** Present where it was given. */
   readonly middleware?: () => Layer
   readonly #fetch: (request: FetchRequest) => Fetched<Args, Context>

@@ -37,7 +37,7 @@ export class PipedBackend<in out Item, out Args, in Result = unknown> implements
   readonly codec?: Codec<never, Args>
   readonly backoff?: Backoff
   readonly maxReleases?: number
-  readonly heartbeat?: (worker: WorkerContext) => AsyncIterable<Beat>
+  readonly heartbeat?: (worker: WorkerContext, signal: AbortSignal) => AsyncIterable<Beat>
   readonly settle?: (settlements: readonly Settlement<Result>[]) => Promise<readonly Settled[]>
   readonly middleware?: () => Layer
   readonly #queue: PipeTarget<Item, Args, Result>
@@ -66,7 +66,7 @@ export class PipedBackend<in out Item, out Args, in Result = unknown> implements
     if (backoff !== undefined) this.backoff = backoff
     if (maxReleases !== undefined) this.maxReleases = maxReleases
     if (queue.heartbeat !== undefined) {
-      this.heartbeat = (worker) => queue.heartbeat?.(worker) ?? noBeats
+      this.heartbeat = (worker, signal) => queue.heartbeat?.(worker, signal) ?? noBeats
     }
     if (queue.settle !== undefined) this.settle = (settlements) => this.#settle(settlements)
     if (queue.middleware !== undefined) this.middleware = queue.middleware.bind(queue)

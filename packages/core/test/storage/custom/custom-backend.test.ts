@@ -20,6 +20,7 @@ import type { FetchedTask } from '../../../src/storage/custom/fetched.ts'
 import type { NewRow } from '../../../src/storage/task-store.ts'
 import { TaskBuilder } from '../../../src/task/task-builder.ts'
 import { TestClock } from '../../../src/testing/test-clock.ts'
+import { sleep } from '../../../src/time/clock.ts'
 import { WorkerBuilder } from '../../../src/worker/worker-builder.ts'
 import type { Worker } from '../../../src/worker/worker.ts'
 
@@ -262,6 +263,28 @@ test('an answer that comes after the stop is given back', async () => {
   late.resolve({ args: 9, id: 'late' })
   for (let turns = 0; turns < 5; turns += 1) await new Promise(setImmediate)
   assert.deepEqual([released, ran], [['late'], []])
+})
+
+test('a heartbeat that is a generator ends with the worker, and not with its next beat', async () => {
+  const clock = new TestClock()
+  let beats = 0
+  const { run, worker } = lab({
+    clock,
+    fetch: () => undefined,
+    async *heartbeat(_worker, signal) {
+      while (!signal.aborted) {
+        beats += 1
+        yield { trustMs: 60_000, paused: false, revoked: [] }
+        await sleep(clock, 20_000, { signal })
+      }
+    },
+  })
+  const running = run()
+  await clock.advance('1m')
+  assert.equal(beats, 4)
+  worker.stop()
+  await running
+  assert.equal(clock.timers, 0)
 })
 
 test('with a sink it can be pushed to, and what is pushed wakes whoever waits', async () => {
