@@ -80,7 +80,7 @@ test('lists, single tasks, promises of them and streams: all are run, and null e
   })
   await run()
   assert.deepEqual(ran, [1, 2, 3, 4, 5, 6, 7, 8])
-  assert.ok(limits.every((limit) => limit <= 2))
+  assert.equal(limits[0], 2)
 })
 
 test('nothing is fetched while there is no room, and what was too much waits', async () => {
