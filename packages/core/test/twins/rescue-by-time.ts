@@ -16,10 +16,11 @@ export const rescueByTime: Twin = {
     }
     return overriding(store, {
       async beat(worker) {
-        const { rescueIn: _, ...beat } = await store.beat(worker)
+        const beat = await store.beat(worker)
         const others = (await running(worker.queue)).filter((row) => row.lockedBy !== worker.id)
+        const { rescueIn = Number.POSITIVE_INFINITY } = beat
         if (others.length === 0) return beat
-        return { ...beat, rescueIn: Math.min(...others.map(({ left }) => left)) }
+        return { ...beat, rescueIn: Math.min(rescueIn, ...others.map(({ left }) => left)) }
       },
       async rescue(queue, limit, options) {
         const rescued = [...(await store.rescue(queue, limit, options))]
