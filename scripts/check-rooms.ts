@@ -30,6 +30,8 @@ interface Package {
   readonly entries: readonly string[]
   /** What its sources may import besides core: dependencies and peers. */
   readonly dependencies: readonly string[]
+  /** Those that users may do without. */
+  readonly optional: readonly string[]
 }
 
 interface Place {
@@ -43,6 +45,8 @@ interface Place {
 interface Import {
   readonly specifier: string
   readonly start: number
+  /** Whether nothing is loaded with the file: only types are imported, or it happens in a call. */
+  readonly lazy: boolean
 }
 
 /** Every breach of the import rules under `root`, as one line each: where, what, why. */
@@ -62,10 +66,11 @@ function checkFile(root: string, file: string, packages: ReadonlyMap<string, Pac
   const text = readFileSync(join(root, file), 'utf8')
   const place = placeOf(file)
   const { imports, refused } = readModule(file, text)
-  const breaches = imports.flatMap(({ specifier, start }) => {
+  const breaches = imports.flatMap((one) => {
+    const { specifier, start } = one
     const why = specifier.startsWith('.')
       ? checkRelative(place, specifier)
-      : checkBare(place, specifier, packages)
+      : checkBare(place, one, packages)
     return why === undefined ? [] : [{ start, message: `imports '${specifier}': ${why}` }]
   })
   return [...misplaced(place), ...breaches, ...refused]
@@ -111,8 +116,8 @@ function checkRoom(from: string, to: string): string | undefined {
 }
 
 function checkBare(
-  { home, kind }: Place,
-  specifier: string,
+  { file, home, kind }: Place,
+  { specifier, lazy }: Import,
   packages: ReadonlyMap<string, Package>,
 ): string | undefined {
   if (isBuiltin(specifier)) {
@@ -121,7 +126,12 @@ function checkBare(
   const own = packages.get(home)
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
   if (kind === 'source') {
-    if (home === 'packages/core') return 'core has no runtime dependencies'
+    if (home === 'packages/core') {
+      if (own?.optional.includes(name) !== true || roomOf(file) !== 'testing') {
+        return 'core has no runtime dependencies'
+      }
+      return lazy ? undefined : 'users may do without it: import types, or import it in a call'
+    }
     if (name !== core && name.startsWith(scope)) return 'packages import core and never each other'
     if (specifier === `${core}/testing`) return 'sources do not import the testing kit'
     if (name !== core && own?.dependencies.includes(name) !== true) {
@@ -141,13 +151,14 @@ function readPackages(root: string): Map<string, Package> {
   const manifests = globSync('packages/*/package.json', { cwd: root })
   return new Map(
     manifests.map((path) => {
-      const { name, exports, dependencies, peerDependencies } = JSON.parse(
+      const { name, exports, dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
         readFileSync(join(root, path), 'utf8'),
       ) as {
         name: string
         exports?: Record<string, unknown>
         dependencies?: Record<string, string>
         peerDependencies?: Record<string, string>
+        peerDependenciesMeta?: Record<string, { optional?: boolean }>
       }
       return [
         dirname(path).split(sep).join('/'),
@@ -155,6 +166,9 @@ function readPackages(root: string): Map<string, Package> {
           name,
           entries: Object.keys(exports ?? {}).map((key) => name + key.slice(1)),
           dependencies: Object.keys({ ...dependencies, ...peerDependencies }),
+          optional: Object.entries(peerDependenciesMeta ?? {}).flatMap(([peer, { optional }]) =>
+            optional === true ? [peer] : [],
+          ),
         },
       ]
     }),
@@ -172,15 +186,18 @@ function readModule(
   }
   const imports: Import[] = []
   const refused: { start: number; message: string }[] = []
-  const take = ({ value: specifier, start }: { value: string; start: number }): void => {
-    imports.push({ specifier, start })
+  const take = (
+    { value: specifier, start }: { value: string; start: number },
+    lazy = false,
+  ): void => {
+    imports.push({ specifier, start, lazy })
   }
   new Visitor({
-    ImportDeclaration: ({ source }) => take(source),
-    TSImportType: ({ source }) => take(source),
+    ImportDeclaration: ({ source, importKind }) => take(source, importKind === 'type'),
+    TSImportType: ({ source }) => take(source, true),
     ImportExpression: ({ source }) => {
       if (source.type === 'Literal' && typeof source.value === 'string') {
-        take({ value: source.value, start: source.start })
+        take({ value: source.value, start: source.start }, true)
       }
     },
     ExportNamedDeclaration: ({ source }) => {

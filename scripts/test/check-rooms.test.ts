@@ -8,6 +8,8 @@ const manifests = {
   'packages/core/package.json': JSON.stringify({
     name: '@apalis/core',
     exports: { '.': {}, './testing': {} },
+    peerDependencies: { chance: '^1.0.0' },
+    peerDependenciesMeta: { chance: { optional: true } },
   }),
   'packages/sqlite/package.json': JSON.stringify({
     name: '@apalis/sqlite',
@@ -44,6 +46,11 @@ const allowed: Record<string, Record<string, string>> = {
     'packages/sqlite/src/storage.ts': `
       import { Queue } from '@apalis/core'
       import type { Client } from 'driver/types'`,
+  },
+  "core's testing kit imports an optional peer as types and in calls": {
+    'packages/core/src/testing/model.ts': `
+      import type * as Chance from 'chance'
+      export const load = (): Promise<typeof Chance> => import('chance')`,
   },
   'examples import public entry points, their own files and libraries': {
     'examples/manifest/src/main.ts': `
@@ -111,6 +118,16 @@ const refused: readonly [file: string, text: string, line: string][] = [
     'packages/core/src/task/task.ts',
     `import * as z from 'zod'`,
     "packages/core/src/task/task.ts:1 imports 'zod': core has no runtime dependencies",
+  ],
+  [
+    'packages/core/src/testing/model.ts',
+    `import { Chance } from 'chance'`,
+    "packages/core/src/testing/model.ts:1 imports 'chance': users may do without it: import types, or import it in a call",
+  ],
+  [
+    'packages/core/src/task/task.ts',
+    `import type { Chance } from 'chance'`,
+    "packages/core/src/task/task.ts:1 imports 'chance': core has no runtime dependencies",
   ],
   [
     'packages/core/src/task/task.ts',

@@ -1,5 +1,5 @@
 import { json, MemoryStorage, type Storage, WorkerBuilder } from '@apalis/core'
-import { TestClock, TestWorker } from '@apalis/core/testing'
+import { model, TestClock, TestWorker } from '@apalis/core/testing'
 import { SqliteStorage } from '@apalis/sqlite'
 
 /** Three tasks through one worker of a storage. */
@@ -24,6 +24,13 @@ if ((await tested.executeNext()) !== undefined) throw new Error('it ran before i
 await clock.advance('1h')
 if ((await tested.executeNext())?.outcome !== 'done') throw new Error('it did not run')
 await tested.stop()
+
+// What only the model needs is not here, and nothing else asks for it.
+const told = await model({ harness: () => Promise.reject(new Error('it was opened')) }).then(
+  () => 'nothing',
+  (error: unknown) => String(error),
+)
+if (!told.includes('npm install --save-dev fast-check')) throw new Error(told)
 
 if (done.some((count) => count !== 3)) throw new Error(`not 3 and 3 done but ${done.join(' and ')}`)
 console.log('3 done')

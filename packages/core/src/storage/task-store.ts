@@ -11,8 +11,8 @@ import type { Status } from '../task/status.ts'
 export interface TaskStore<Tx = never> {
   /**
    * Stores all rows or none, in order. A row whose id exists, or whose unique key is held, is not stored and answers with
-   * the holder's id and `existing: true`; also when the holder stands earlier in the same call.
-   * `refuseExisting`: stores nothing when any is taken (such calls travel alone).
+   * the holder's id and `existing: true`; also when the holder stands earlier in the same call. Its id counts before its key.
+   * `refuseExisting`: answers the same, but stores nothing when any is taken (such calls travel alone).
    */
   insert(
     queue: string,
@@ -33,7 +33,10 @@ export interface TaskStore<Tx = never> {
     settlements: readonly StoreSettlement[],
     options?: { readonly within?: Tx },
   ): Promise<readonly StoreSettled[]>
-  /** Settle and claim in one round trip. After a failure core settles alone. */
+  /**
+   * Settle and claim in one round trip. Throws `LeaseLostError` when the worker's lease is not live; whether it has settled
+   * is the store's choice then. After a failure core settles alone.
+   */
   exchange?(
     worker: WorkerRef,
     settlements: readonly StoreSettlement[],
@@ -47,8 +50,9 @@ export interface TaskStore<Tx = never> {
   beat(worker: WorkerRef): Promise<StoreBeat>
   /**
    * Takes at most `limit` running rows of the queue from workers without a live lease (their registration gone included),
-   * after ending those leases. Each: `rescues` + 1, `attempt` - 1, pending and due as it was; or killed with `poison` when
-   * `rescues` reaches `maxRescues`. Safe when two do it at once. Also forgets lapsed workers that hold nothing.
+   * after ending the leases of those workers. Each: `rescues` + 1, `attempt` - 1, pending and due as it was; or killed with
+   * `poison` when `rescues` reaches `maxRescues`. Whose come first is the store's choice. Safe when two do it at once. Also
+   * forgets lapsed workers that hold nothing.
    */
   rescue(queue: string, limit: number, options: RescueOptions): Promise<readonly Rescued[]>
   /** Releases what the worker holds (attempt back, due as it was), ends its lease. Does nothing for an unknown worker. */
@@ -89,7 +93,7 @@ export interface TaskStore<Tx = never> {
   /** Stops or starts the queue's claims, for every worker, durably. */
   pause(queue: string, on: boolean): Promise<void>
   /**
-   * Forgets at most `limit` finished rows of the status: those that ended more than `olderThanMs` ago, oldest first.
+   * Forgets at most `limit` finished rows of the status: those that ended `olderThanMs` ago or earlier, oldest first.
    * Rows that still hold a unique key stay. Answers how many went.
    */
   purge(queue: string, options: PurgeOptions): Promise<number>
@@ -227,7 +231,10 @@ export type StoreOutcome =
       readonly error?: StoredError
     }
 
-/** `repeated`: the row already shows this same outcome under this epoch. `stale`: any other difference; nothing was written. */
+/**
+ * `repeated`: the row already shows an outcome of this type, which this worker wrote under this epoch. `stale`: any other
+ * difference. Neither writes anything.
+ */
 export type StoreSettled = 'applied' | 'repeated' | 'stale'
 
 /** The right to run a row, as the storage sees it. */

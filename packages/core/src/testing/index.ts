@@ -30,6 +30,7 @@ export {
   type StoreOperation,
 } from './faulty-store.ts'
 export { conformance } from './conformance/index.ts'
+export { model, ModelError, type ModelOptions, type ModelReport } from './model/model.ts'
 export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {
   BareHarness,

@@ -24,7 +24,7 @@ export class Limiter {
   /** Whether the call that is just entering the stack has got here. */
   reached = false
   /** Calls that have entered the stack and will get here: each takes one of what is free. */
-  readonly coming = new Set<RunObserver>()
+  readonly coming: Set<RunObserver> = new Set<RunObserver>()
   /** Told when one of them gets here. */
   onArrival: () => void = nothing
   /** How often in a row it said that it was ready, and was not. */

@@ -4,25 +4,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { conformance } from '../../src/testing/conformance/index.ts'
-import type { Harness } from '../../src/testing/harness.ts'
-import { TestClock } from '../../src/testing/test-clock.ts'
+import { memoryHarness } from './harnesses.ts'
 import { runCases } from './run.ts'
-
-function memoryHarness(): Harness<never, 'transactions' | 'producer'> {
-  const clock = new TestClock()
-  const store = new MemoryStore({ clock })
-  return {
-    clock,
-    open: async () => store,
-    advance: (ms) => clock.advance(ms),
-    async corrupt(queue, id, args) {
-      await store.update(queue, id, { args })
-    },
-    async close() {},
-  }
-}
 
 const without = {
   transactions: 'memory has no transactions',

@@ -20,7 +20,7 @@ export interface SavedQueue {
 
 /** What a journal says, read line by line. */
 export class JournalReader {
-  readonly queues = new Map<string, SavedQueue>()
+  readonly queues: Map<string, SavedQueue> = new Map<string, SavedQueue>()
   readonly damaged: (DamagedLine & { readonly text: string })[] = []
   readonly #path: string
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true })

@@ -74,8 +74,7 @@ export class MemoryQueue {
     const keys = new Map<string, string>()
     return rows.map((row) => {
       const { id, uniqueKey = '' } = row
-      const earlier = ids.has(id) ? id : keys.get(uniqueKey)
-      const taken = this.rows.existing(row, now)?.id ?? earlier
+      const taken = ids.has(id) ? id : (this.rows.existing(row, now)?.id ?? keys.get(uniqueKey))
       if (taken !== undefined) return { id: taken, existing: true }
       ids.add(id)
       if (uniqueKey !== '') keys.set(uniqueKey, id)

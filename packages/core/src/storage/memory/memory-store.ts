@@ -55,7 +55,9 @@ export class MemoryStore implements TaskStore {
   readonly #signals = new Signals()
   readonly #log: ((queue: string) => QueueLog) | undefined
 
-  constructor({ clock = systemClock, keepFinished = 1000, log }: MemoryStoreOptions = {}) {
+  constructor(options: MemoryStoreOptions = {}) {
+    // Not in the signature: declarations leave out what is internal.
+    const { clock = systemClock, keepFinished = 1000, log } = options
     this.#clock = clock
     this.#keepFinished = wholeNumber('keepFinished', keepFinished)
     this.#log = log

@@ -144,9 +144,17 @@ export const insertPrimitives: readonly CaseDefinition[] = [
           { id: 'c', existing: false },
         ],
       )
-      assert.deepEqual(await store.insert(queue, [newRow('d', { uniqueKey: 'k' })]), [
-        { id: 'a', existing: true },
-      ])
+      assert.deepEqual(
+        await store.insert(queue, [
+          newRow('d', { uniqueKey: 'k' }),
+          newRow('c', { uniqueKey: 'k' }),
+        ]),
+        [
+          { id: 'a', existing: true },
+          // Its own id counts before the key.
+          { id: 'c', existing: true },
+        ],
+      )
       assert.deepEqual(ids(await store.list(queue, { offset: 0, limit: 10 })), ['a', 'c'])
     },
   },
@@ -161,6 +169,10 @@ export const insertPrimitives: readonly CaseDefinition[] = [
       assert.deepEqual(byKey[1], { id: 'a', existing: true })
       const byId = await store.insert(queue, [newRow('b'), newRow('a')], { refuseExisting: true })
       assert.deepEqual(byId[1], { id: 'a', existing: true })
+      const byBoth = await store.insert(queue, [newRow('b'), newRow('b', { uniqueKey: 'k' })], {
+        refuseExisting: true,
+      })
+      assert.deepEqual(byBoth[1], { id: 'b', existing: true })
       assert.deepEqual(ids(await store.list(queue, { offset: 0, limit: 10 })), ['a'])
       const free = await store.insert(queue, [newRow('b'), newRow('c')], { refuseExisting: true })
       assert.deepEqual(free, [

@@ -80,6 +80,14 @@ test('refuseExisting stores nothing when anything is taken, also within the call
     ],
   )
   assert.deepEqual(
+    await lab.store.insert(queue, [row('b'), row('b', { uniqueKey: 'k' })], refuse),
+    [
+      { id: 'b', existing: false },
+      { id: 'b', existing: true },
+    ],
+    'an id earlier in the call counts before a key that is held',
+  )
+  assert.deepEqual(
     await lab.store.insert(
       queue,
       [row('b', { uniqueKey: 'l' }), row('c', { uniqueKey: 'l' })],

@@ -1,0 +1,19 @@
+import { beatWithoutReconciling } from './beat-without-reconciling.ts'
+import { claimWithoutSuspects } from './claim-without-suspects.ts'
+import { releaseDropsRow } from './release-drops-row.ts'
+import { rescueByTime } from './rescue-by-time.ts'
+import { settleByName } from './settle-by-name.ts'
+import { settleWithoutEpoch } from './settle-without-epoch.ts'
+import type { Twin } from './twin.ts'
+
+export type { Twin } from './twin.ts'
+
+/** Every broken store. */
+export const twins: readonly Twin[] = [
+  settleWithoutEpoch,
+  settleByName,
+  rescueByTime,
+  releaseDropsRow,
+  beatWithoutReconciling,
+  claimWithoutSuspects,
+]

@@ -1,0 +1,26 @@
+import type { TaskStore } from '../../src/storage/task-store.ts'
+import type { Invariant } from '../../src/testing/invariant-error.ts'
+import type { Clock } from '../../src/time/clock.ts'
+
+/** A store with one rule of the contract broken: what a suite is worth shows in whether it notices. */
+export interface Twin {
+  /** What it does wrong. */
+  readonly name: string
+  /** What breaks by it: a suite that catches it names one of these. */
+  readonly invariants: readonly Invariant[]
+  /** Breaks a store that reads this clock. Goes around whatever loses answers, so that it knows what arrived. */
+  readonly wrap: (store: TaskStore, clock: Clock) => TaskStore
+}
+
+/** `store` with other bodies for some methods, and without `exchange`, which would lead around them. */
+export function overriding(store: TaskStore, own: Partial<TaskStore>): TaskStore {
+  const hidden = { ...own, exchange: undefined }
+  return new Proxy(store, {
+    get(target, key) {
+      if (Object.hasOwn(hidden, key)) return Reflect.get(hidden, key)
+      const member: unknown = Reflect.get(target, key)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+    has: (target, key) => key !== 'exchange' && Reflect.has(target, key),
+  })
+}
