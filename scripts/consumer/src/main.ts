@@ -1,5 +1,5 @@
 import { json, MemoryStorage, type Storage, WorkerBuilder } from '@apalis/core'
-import { TestClock, TestWorker } from '@apalis/core/testing'
+import { assertPushed, drain, perform, TestClock, TestWorker } from '@apalis/core/testing'
 import { SqliteStorage } from '@apalis/sqlite'
 
 /** Three tasks through one worker of a storage. */
@@ -24,6 +24,12 @@ if ((await tested.executeNext()) !== undefined) throw new Error('it ran before i
 await clock.advance('1h')
 if ((await tested.executeNext())?.outcome !== 'done') throw new Error('it did not run')
 await tested.stop()
+
+const performed = await perform((text) => text.length, 'x', { queue: later })
+if (performed.type !== 'done' || performed.result !== 1) throw new Error('it did not perform')
+await later.push('y')
+await assertPushed(later, { args: 'y', status: 'pending' })
+if ((await drain(later, (text) => text)).done !== 1) throw new Error('it did not drain')
 
 if (done.some((count) => count !== 3)) throw new Error(`not 3 and 3 done but ${done.join(' and ')}`)
 console.log('3 done')
