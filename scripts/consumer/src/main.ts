@@ -1,9 +1,5 @@
 import { json, MemoryStorage, type Storage, WorkerBuilder } from '@apalis/core'
-<<<<<<< HEAD
-import { model, TestClock, TestWorker } from '@apalis/core/testing'
-=======
-import { assertPushed, drain, perform, TestClock, TestWorker } from '@apalis/core/testing'
->>>>>>> user/main
+import { assertPushed, drain, model, perform, TestClock, TestWorker } from '@apalis/core/testing'
 import { SqliteStorage } from '@apalis/sqlite'
 
 /** Three tasks through one worker of a storage. */
@@ -29,20 +25,18 @@ await clock.advance('1h')
 if ((await tested.executeNext())?.outcome !== 'done') throw new Error('it did not run')
 await tested.stop()
 
-<<<<<<< HEAD
 // What only the model needs is not here, and nothing else asks for it.
 const told = await model({ harness: () => Promise.reject(new Error('it was opened')) }).then(
   () => 'nothing',
   (error: unknown) => String(error),
 )
 if (!told.includes('npm install --save-dev fast-check')) throw new Error(told)
-=======
+
 const performed = await perform((text) => text.length, 'x', { queue: later })
 if (performed.type !== 'done' || performed.result !== 1) throw new Error('it did not perform')
 await later.push('y')
 await assertPushed(later, { args: 'y', status: 'pending' })
 if ((await drain(later, (text) => text)).done !== 1) throw new Error('it did not drain')
->>>>>>> user/main
 
 if (done.some((count) => count !== 3)) throw new Error(`not 3 and 3 done but ${done.join(' and ')}`)
 console.log('3 done')
