@@ -1,3 +1,4 @@
+// #region loop
 import { test } from 'node:test'
 import { conformance } from '@apalis/core/testing'
 import { mapHarness } from './harness.ts'
@@ -11,3 +12,4 @@ const without = {
 for (const { name, skip, run } of conformance({ harness: mapHarness, without })) {
   test(name, { skip }, run)
 }
+// #endregion

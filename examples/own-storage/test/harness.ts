@@ -1,7 +1,7 @@
+// #region harness
 import { type Harness, TestClock } from '@apalis/core/testing'
 import { mapStore } from '../src/map-store.ts'
 
-// #region harness
 /** What the suites run on: one Map, which everybody shares, and time that they move. */
 export function mapHarness(): Harness {
   const clock = new TestClock()
