@@ -55,7 +55,9 @@ export const claimPrimitives: readonly CaseDefinition[] = [
         [lockedBy, status, finishedAt, result],
         ['w', 'running', undefined, undefined],
       )
-      assert.deepEqual({ ...rest }, { ...claimed })
+      // What else of the row it tells is the store's own affair.
+      const told = Object.entries(claimed).filter(([field]) => field in rest)
+      assert.deepEqual({ ...rest }, Object.fromEntries(told))
       assert.deepEqual([claimed.attempt, claimed.epoch], [1, 1])
       await settle(store, worker, claimed, { type: 'failed', error: stored('e'), retryInMs: 0 })
       const again = await claimOne(store, worker)
