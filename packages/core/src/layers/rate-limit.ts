@@ -43,7 +43,7 @@ export function rateLimit(options: RateLimitOptions): RateLimitLayer {
   const fine = Math.max(1, Math.floor((limit * TIMER_MS) / perMs))
   const burst = wholeNumber('rateLimit burst', options.burst ?? fine, { min: 1, max: MOST })
   const tokens = new Tokens(perMs / limit, burst)
-  const reason = `${limit} calls in ${perMs} ms reached`
+  const reason = `limit of ${limit} in ${perMs} ms reached`
   const layer: Layer = (inner) => new RateLimitService(inner, tokens, reason)
   Object.assign(layer, { layerName: 'rateLimit' })
   Object.defineProperty(layer, 'tokens', { get: () => tokens.available() })

@@ -96,9 +96,10 @@ export abstract class Turns {
 
   /** Places were given back, or there are more of them: wakes whoever waits, in order, as far as there are any. */
   distribute(): void {
-    if (this.#waiters.size === 0) return
-    for (const waiter of this.#waiters) {
-      if (this.available() - this.#promised <= 0) break
+    // The places are counted before a waiter is chosen: counting them may find that there are more, and come back here.
+    while (this.#waiters.size > 0 && this.available() - this.#promised > 0) {
+      const [waiter] = this.#waiters
+      if (waiter === undefined) break
       this.#waiters.delete(waiter)
       if (waiter.take) this.use()
       // Who is alone has nobody to keep a place from.
