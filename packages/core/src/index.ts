@@ -264,6 +264,13 @@ export { rateLimit, type RateLimitLayer, type RateLimitOptions } from './layers/
 export { retry, type RetryOptions } from './layers/retry.ts'
 export { type RetryBudget, retryBudget, type RetryBudgetOptions } from './layers/retry-budget.ts'
 export { type ArgsVerdict, filter, type Predicate, type Verdict } from './layers/filter.ts'
+export {
+  longRunning,
+  type LongRunningOptions,
+  type Runner,
+  type Work,
+  type WorkChannel,
+} from './layers/long-running.ts'
 export { type ErrorMapper, mapError } from './layers/map-error.ts'
 export { mapRequest, type RequestMapper } from './layers/map-request.ts'
 export { mapResult, type ResultLayer, type ResultMapper } from './layers/map-result.ts'
