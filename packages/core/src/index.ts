@@ -264,17 +264,52 @@ export { rateLimit, type RateLimitLayer, type RateLimitOptions } from './layers/
 export { retry, type RetryOptions } from './layers/retry.ts'
 export { type RetryBudget, retryBudget, type RetryBudgetOptions } from './layers/retry-budget.ts'
 export { type ArgsVerdict, filter, type Predicate, type Verdict } from './layers/filter.ts'
+export {
+  longRunning,
+  type LongRunningOptions,
+  type Runner,
+  type Work,
+  type WorkChannel,
+} from './layers/long-running.ts'
 export { type ErrorMapper, mapError } from './layers/map-error.ts'
 export { mapRequest, type RequestMapper } from './layers/map-request.ts'
 export { mapResult, type ResultLayer, type ResultMapper } from './layers/map-result.ts'
+export { type InstrumentOptions, metrics, type TaskMeter } from './layers/metrics.ts'
 export { optional } from './layers/optional.ts'
+export {
+  type GaugeReadings,
+  type MeteredQueue,
+  type QueueGauge,
+  queueGauges,
+  type QueueMeter,
+  type ReadGauges,
+} from './layers/queue-gauges.ts'
 export { tap, type TapListeners } from './layers/tap.ts'
+export type { TelemetryAttributes } from './layers/telemetry.ts'
 export { timeout, type TimeoutOptions } from './layers/timeout.ts'
+export type { TraceSpanContext, TraceState } from './layers/trace-parent.ts'
+export {
+  type TaskTracer,
+  type TraceApi,
+  type TraceContext,
+  type TraceSpan,
+  type TraceSpanOptions,
+  tracing,
+  type TracingLayer,
+} from './layers/tracing.ts'
 
 // Workers.
 export { type RunOptions, Worker } from './worker/worker.ts'
 export { type BoundWorkerBuilder, type ToldResult, WorkerBuilder } from './worker/worker-builder.ts'
 export { work, type WorkOptions } from './worker/work.ts'
+export {
+  type LoggedOutcome,
+  logging,
+  type LoggingBuilder,
+  type LoggingOptions,
+  type LogLevel,
+  type TaskLogger,
+} from './worker/logging.ts'
 export type { WorkerBuilderOptions } from './worker/builder-parts.ts'
 export type { AckListener, BackendErrorHandler } from './worker/plan.ts'
 

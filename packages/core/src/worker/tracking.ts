@@ -1,9 +1,9 @@
 import { isPromise } from '../internal/promise.ts'
-import { isInterruptedError } from '../errors/task-errors.ts'
 import { around } from '../service/around.ts'
-import { asRun, type RunRequest } from '../service/request.ts'
+import { asRun } from '../service/request.ts'
 import type { Service, TaskRequest } from '../service/service.ts'
-import type { Clock, Timer } from '../time/clock.ts'
+import { TrackedCall } from '../service/tracked-call.ts'
+import type { Clock } from '../time/clock.ts'
 
 /**
  * The innermost service: says when the handler begins, and ends the call with the reason of its signal when that aborts, so
@@ -25,61 +25,3 @@ export function tracking<Result>(
     return new TrackedCall(result, asRun(request), graceMs, clock).outcome
   })
 }
-
-/** A handler's answer that comes later, or the reason why nobody waits for it any more. */
-class TrackedCall<Result> {
-  readonly outcome: Promise<Result>
-  readonly #result: Promise<Result>
-  readonly #run: Pick<RunRequest<unknown, unknown, unknown>, 'observer'>
-  readonly #graceMs: number
-  readonly #clock: Clock
-  readonly #off: () => void
-  #running = true
-  #timer: Timer | undefined
-  #resolve: (result: Result) => void = unset
-  #reject: (reason: unknown) => void = unset
-
-  constructor(
-    result: Promise<Result>,
-    run: RunRequest<unknown, unknown, unknown>,
-    graceMs: number,
-    clock: Clock,
-  ) {
-    this.#result = result
-    this.#run = run
-    this.#graceMs = graceMs
-    this.#clock = clock
-    this.outcome = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.#off = run.cancellation.onAbort((reason) => this.#abort(reason))
-    result.then(
-      (value) => {
-        this.#end()
-        this.#resolve(value)
-      },
-      (error: unknown) => {
-        this.#end()
-        this.#reject(error)
-      },
-    )
-  }
-
-  #abort(reason: unknown): void {
-    if (!isInterruptedError(reason)) this.#reject(reason)
-    this.#timer = this.#clock.setTimer(() => {
-      if (!this.#running) return
-      this.#run.observer.leaked(this.#result)
-      this.#reject(reason)
-    }, this.#graceMs)
-  }
-
-  #end(): void {
-    this.#running = false
-    this.#off()
-    this.#timer?.cancel()
-  }
-}
-
-function unset(): void {}
