@@ -1,4 +1,5 @@
 import { untilAborted } from '../internal/until-aborted.ts'
+import { func, knownKeys, OptionError } from '../internal/validate.ts'
 import type { Parts, Task } from '../task/task.ts'
 import type { TaskStream } from './backend.ts'
 
@@ -15,8 +16,16 @@ export interface TaskStreamOptions {
  */
 export function taskStream<Args, Context>(
   source: AsyncIterable<Task<Args, Context> | undefined>,
-  { release }: TaskStreamOptions = {},
+  options: TaskStreamOptions = {},
 ): TaskStream<Args, Context> {
+  // Typed as iterable, but JavaScript passes anything.
+  const given: Partial<AsyncIterable<unknown>> | null | undefined = source
+  if (typeof given?.[Symbol.asyncIterator] !== 'function') {
+    throw new OptionError('taskStream source', source, 'an async iterable of tasks')
+  }
+  knownKeys('taskStream', options, ['release'])
+  const { release } = options
+  if (release !== undefined) func('taskStream.release', release)
   const iterator = source[Symbol.asyncIterator]()
   let pulling: Promise<IteratorResult<Task<Args, Context> | undefined>> | undefined
   let ended = false

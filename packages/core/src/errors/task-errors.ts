@@ -1,5 +1,5 @@
 import { ApalisError, hasCode } from '../internal/apalis-error.ts'
-import { instant, knownKeys } from '../internal/validate.ts'
+import { anObject, instant, knownKeys, OptionError } from '../internal/validate.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { toStoredError } from './stored-error.ts'
 
@@ -21,6 +21,9 @@ export class RetryAfterError extends ApalisError {
     super('ERR_TASK_RETRY_AFTER', ...messageAndCause(reason))
     knownKeys('RetryAfterError', options, ['countAttempt'])
     const { countAttempt = true } = options
+    if (typeof countAttempt !== 'boolean') {
+      throw new OptionError('RetryAfterError.countAttempt', countAttempt, 'true or false')
+    }
     this.delayMs = durationMs('RetryAfterError delay', delay)
     this.countAttempt = countAttempt
   }
@@ -87,7 +90,8 @@ class Refusal extends ApalisError {
   readonly retryInMs: number | undefined
   readonly retryAt: Date | undefined
 
-  constructor(code: string, message: string, { retryIn, retryAt, ...options }: RefusalOptions) {
+  constructor(code: string, message: string, given: RefusalOptions) {
+    const { retryIn, retryAt, ...options } = anObject('refusal', given)
     super(code, message, options)
     this.retryInMs = retryIn === undefined ? undefined : durationMs('retryIn', retryIn)
     this.retryAt = retryAt === undefined ? undefined : instant('retryAt', retryAt)

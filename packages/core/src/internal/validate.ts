@@ -118,18 +118,24 @@ export function instant(option: string, value: unknown): Date {
 const YEAR_1 = Date.parse('0001-01-01T00:00:00Z')
 const YEAR_10000 = Date.parse('9999-12-31T23:59:59.999Z') + 1
 
-/** Refuses option names that nobody reads, so that a misspelled one is not silently ignored, and what is no object. */
-export function knownKeys(where: string, options: object, known: readonly string[]): void {
+/** An object, for those who take it apart before `knownKeys` sees it. */
+export function anObject<Options extends object>(where: string, options: Options): Options {
   // Typed as an object, but JavaScript passes anything.
   const given: unknown = options
   if (typeof given !== 'object' || given === null) {
     throw new OptionError(where, given, 'an object with options')
   }
-  for (const key of Object.keys(given)) {
+  return options
+}
+
+/** Refuses option names that nobody reads, so that a misspelled one is not silently ignored, and what is no object. */
+export function knownKeys(where: string, options: object, known: readonly string[]): void {
+  anObject(where, options)
+  for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       throw new OptionError(
         `${where}.${key}`,
-        (given as Record<string, unknown>)[key],
+        (options as Record<string, unknown>)[key],
         `one of the options ${known.join(', ')}`,
       )
     }

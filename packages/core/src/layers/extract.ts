@@ -1,4 +1,5 @@
 import { isPromise } from '../internal/promise.ts'
+import { anObject, func } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
 import { orAborted } from '../service/cancellation.ts'
 import { asRun, withData } from '../service/request.ts'
@@ -22,7 +23,8 @@ export type Extracted<Found extends Extractors<never, never, never>> = {
 export function extract<Args, Data, Context, Found extends Extractors<Args, Data, Context>>(
   extractors: Found,
 ): ProvidingLayer<Extracted<Found>, Args, Data, Context> {
-  const entries = Object.entries(extractors)
+  const entries = Object.entries(anObject('extract', extractors))
+  for (const [name, extractor] of entries) func(`extract.${name}`, extractor)
   const layer: ProvidingLayer<Extracted<Found>, Args, Data, Context> = (inner) =>
     around(inner, (request) => {
       const found: Record<string, unknown> = {}

@@ -2,7 +2,7 @@ import { MonitorError } from '../errors/worker-errors.ts'
 import { func, knownKeys, OptionError } from '../internal/validate.ts'
 import { channels } from '../service/diagnostics.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
-import { type Clock, sleep, systemClock } from '../time/clock.ts'
+import { checkClock, type Clock, sleep, systemClock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { Emitter } from '../worker/emitter.ts'
 import type { MonitorHealth } from './health.ts'
@@ -63,13 +63,10 @@ export class Monitor {
       staleAfter = '30s',
       abandonAfter = '15s',
     } = options
-    if (typeof (clock as Partial<Clock> | null)?.setTimer !== 'function') {
-      throw new OptionError('Monitor.clock', clock, 'a Clock')
-    }
     if (!(shutdown instanceof Shutdown)) {
       throw new OptionError('Monitor.shutdown', shutdown, 'a Shutdown')
     }
-    this.#clock = clock
+    this.#clock = checkClock('Monitor.clock', clock)
     this.#shutdown = shutdown
     this.#staleAfterMs = durationMs('Monitor.staleAfter', staleAfter, { min: 1 })
     this.#abandonAfterMs = durationMs('Monitor.abandonAfter', abandonAfter)

@@ -1,4 +1,4 @@
-import { OptionError } from '../internal/validate.ts'
+import { anObject, OptionError } from '../internal/validate.ts'
 import type { Task } from '../task/task.ts'
 import { type CheckedPush, checkPushOptions, type PushOptions } from '../task/task-builder.ts'
 import { type TaskId, taskId } from '../task/task-id.ts'
@@ -31,13 +31,14 @@ export class Sink<in In> implements TaskSink<In> {
 
   /** See `TaskSink`. */
   async pushTask(task: Task<In, PushOptions>): Promise<TaskId> {
-    return this.#one(task.args, checkTask(task))
+    const push = checkTask(task)
+    return this.#one(task.args, push)
   }
 
   /** See `TaskSink`. */
   async pushBulk(args: readonly In[], options: BulkOptions = {}): Promise<readonly TaskId[]> {
     const items = checkArray('pushBulk args', args)
-    const { ids, ...others } = options
+    const { ids, ...others } = anObject('pushBulk', options)
     const push = checkShared(others)
     if (ids !== undefined && checkArray('ids', ids).length !== args.length) {
       throw new OptionError('ids', ids, `one for each of the ${args.length} tasks`)
@@ -86,9 +87,10 @@ export class Sink<in In> implements TaskSink<In> {
 
 function checkTask(task: Task<unknown, PushOptions>): CheckedPush {
   // What is no task may come from a caller without types.
-  const given = task as Partial<Task<unknown>> | null | undefined
-  if (given?.parts === undefined)
+  const given = task as { readonly parts?: unknown } | null | undefined
+  if (typeof given?.parts !== 'object' || given.parts === null) {
     throw new OptionError('task', task, 'a task, as made by TaskBuilder')
+  }
   const push = checkPushOptions(task.parts.context)
   return push.id === undefined ? { ...push, id: taskId(task.parts.taskId) } : push
 }

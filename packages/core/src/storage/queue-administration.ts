@@ -55,9 +55,9 @@ export class QueueAdministration {
     const { queue, store } = this.#deps
     knownKeys('vacuum', options, ['status', 'olderThan'])
     const finished = ['done', 'killed'] as const
-    const which =
-      options.status === undefined ? finished : [oneOf('vacuum.status', options.status, finished)]
-    const olderThanMs = durationMs('vacuum.olderThan', options.olderThan ?? 0)
+    const { status: given, olderThan = 0 } = options
+    const which = given === undefined ? finished : [oneOf('vacuum.status', given, finished)]
+    const olderThanMs = durationMs('vacuum.olderThan', olderThan)
     let gone = 0
     for (const status of which) {
       for (;;) {

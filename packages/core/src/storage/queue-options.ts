@@ -59,17 +59,22 @@ const KNOWN = [
 ] as const satisfies readonly (keyof QueueOptions<unknown, unknown, unknown>)[]
 
 /** Checks what a queue is given and fills in the defaults. */
-export function checkQueueOptions<In, Args, Result>({
-  attempts = 5,
-  backoff = exponential('1s'),
-  priority = 0,
-  maxSize = 1_048_576,
-  maxReleases = 1000,
-  maxRescues = 3,
-  ...options
-}: QueueOptions<In, Args, Result>): QueueSettings<In, Args, Result> {
-  const { args, result, timeout, enrich } = options
+export function checkQueueOptions<In, Args, Result>(
+  options: QueueOptions<In, Args, Result>,
+): QueueSettings<In, Args, Result> {
   knownKeys('queue', options, KNOWN)
+  const {
+    args,
+    result,
+    attempts = 5,
+    backoff = exponential('1s'),
+    priority = 0,
+    timeout,
+    maxSize = 1_048_576,
+    maxReleases = 1000,
+    maxRescues = 3,
+    enrich,
+  } = options
   if (args !== undefined) checkCodec('queue.args', args)
   if (result !== undefined) checkCodec('queue.result', result)
   if (enrich !== undefined) func('queue.enrich', enrich)

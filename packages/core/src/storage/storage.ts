@@ -1,7 +1,7 @@
 import type { Codec } from '../codec/codec.ts'
 import { BackendError } from '../errors/backend-errors.ts'
 import { func, knownKeys, OptionError, text } from '../internal/validate.ts'
-import { type Clock, systemClock } from '../time/clock.ts'
+import { checkClock, type Clock, systemClock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import type { ListQueues, ListWorkers, QueueInfo, WorkerInfo } from './capabilities.ts'
 import type { RetentionMs } from './claims-deps.ts'
@@ -58,6 +58,7 @@ export class Storage<in Tx = never> implements ListQueues, ListWorkers, AsyncDis
 
   constructor(store: TaskStore<Tx>, options: StorageOptions = {}) {
     this.#settings = checkStorageOptions(options)
+    checkStore(store)
     const { clock, callTimeoutMs } = this.#settings
     this.#store = new GuardedStore(store, { clock, timeoutMs: callTimeoutMs })
     this.#listener = new Listener(this.#store, clock)
@@ -137,16 +138,7 @@ export class Storage<in Tx = never> implements ListQueues, ListWorkers, AsyncDis
   }
 }
 
-function checkStorageOptions({
-  clock = systemClock,
-  lease = '30s',
-  callTimeout = '10s',
-  retention = {},
-  purgeEvery = '10m',
-  safetyPoll = '5s',
-  ...options
-}: StorageOptions): StorageSettings {
-  const { enrich, process } = options
+function checkStorageOptions(options: StorageOptions): StorageSettings {
   knownKeys('storage', options, [
     'clock',
     'lease',
@@ -157,9 +149,19 @@ function checkStorageOptions({
     'safetyPoll',
     'process',
   ])
+  const {
+    clock = systemClock,
+    lease = '30s',
+    callTimeout = '10s',
+    enrich,
+    retention = {},
+    purgeEvery = '10m',
+    safetyPoll = '5s',
+    process,
+  } = options
   if (enrich !== undefined) func('storage.enrich', enrich)
   return {
-    clock: checkClock(clock),
+    clock: checkClock('storage.clock', clock),
     leaseMs: durationMs('storage.lease', lease, { min: SHORTEST_LEASE_MS }),
     callTimeoutMs: durationMs('storage.callTimeout', callTimeout, { min: 10 }),
     retention: checkRetention(retention),
@@ -170,21 +172,15 @@ function checkStorageOptions({
   }
 }
 
-function checkClock(clock: Clock): Clock {
-  for (const method of ['now', 'monotonic', 'setTimer'] as const) {
-    if (typeof clock[method] !== 'function') {
-      throw new OptionError('storage.clock', clock, 'a Clock: now, monotonic and setTimer')
-    }
-  }
-  return clock
+function checkStore(store: object): void {
+  // Typed as a store, but JavaScript passes anything.
+  const given: { readonly claim?: unknown } | null = store
+  if (typeof given?.claim !== 'function') throw new OptionError('store', store, 'a TaskStore')
 }
 
 function checkRetention(retention: Retention): RetentionMs {
-  if (typeof retention !== 'object' || retention === null) {
-    throw new OptionError('storage.retention', retention, 'an object with done and killed')
-  }
-  const { done = '7d', killed = '30d' } = retention
   knownKeys('storage.retention', retention, ['done', 'killed'])
+  const { done = '7d', killed = '30d' } = retention
   const ms = (option: string, value: Duration | false): number | undefined =>
     value === false ? undefined : durationMs(option, value)
   return {

@@ -3,7 +3,7 @@ import type { Codec } from '../codec/codec.ts'
 import { DuplicateTaskError, TaskStateError } from '../errors/backend-errors.ts'
 import { type StoredError, toStoredError } from '../errors/stored-error.ts'
 import { TaskKilledError } from '../errors/task-errors.ts'
-import { knownKeys, oneOf, OptionError, wholeNumber } from '../internal/validate.ts'
+import { anObject, knownKeys, oneOf, OptionError, wholeNumber } from '../internal/validate.ts'
 import { statuses } from '../task/status.ts'
 import type { QueueContext, Task } from '../task/task.ts'
 import { checkPushOptions, type PushOptions } from '../task/task-builder.ts'
@@ -58,14 +58,15 @@ export class StoredTasks<In, Args, Result> {
   ): Promise<readonly (Task<Args, QueueContext> | Undecodable<QueueContext>)[]> {
     const { queue, store, args } = this.#deps
     knownKeys('listTasks', options, ['status', 'page', 'pageSize'])
-    const page = wholeNumber('listTasks.page', options.page ?? 1, { min: 1, max: 2 ** 31 })
-    const limit = wholeNumber('listTasks.pageSize', options.pageSize ?? 10, { min: 1, max: BATCH })
-    const filter = { offset: (page - 1) * limit, limit }
-    if (options.status === undefined) {
+    const { status: given, page = 1, pageSize = 10 } = options
+    const limit = wholeNumber('listTasks.pageSize', pageSize, { min: 1, max: BATCH })
+    const before = wholeNumber('listTasks.page', page, { min: 1, max: 2 ** 31 }) - 1
+    const filter = { offset: before * limit, limit }
+    if (given === undefined) {
       const rows = await store.list(queue, filter)
       return rows.map((row) => storedTask(row, queue, args))
     }
-    const status = oneOf('listTasks.status', options.status, statuses)
+    const status = oneOf('listTasks.status', given, statuses)
     if (status === 'queued') return []
     const rows = await store.list(queue, { ...filter, status })
     return rows.map((row) => storedTask(row, queue, args))
@@ -153,7 +154,8 @@ export class StoredTasks<In, Args, Result> {
     return changed
   }
 
-  #rowChanges({ args, ...options }: TaskChanges<In>): RowChanges {
+  #rowChanges(changes: TaskChanges<In>): RowChanges {
+    const { args, ...options } = anObject('update', changes)
     knownKeys('update', options, ['priority', 'runAt', 'delay', 'metadata'])
     const { args: codec, maxSize } = this.#deps
     return {

@@ -7,7 +7,7 @@ import {
   text,
   wholeNumber,
 } from '../internal/validate.ts'
-import { type Clock, systemClock } from '../time/clock.ts'
+import { checkClock, type Clock, systemClock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { copyMetadata, type Json, type Metadata } from './metadata.ts'
 import type { Task } from './task.ts'
@@ -123,9 +123,11 @@ export class TaskBuilder<out Args> {
   #options: PushOptions = {}
 
   /** `clock`: for the new id and the estimate of `runAt`. */
-  constructor(args: Args, { clock = systemClock }: { readonly clock?: Clock } = {}) {
+  constructor(args: Args, options: { readonly clock?: Clock } = {}) {
+    knownKeys('TaskBuilder', options, ['clock'])
+    const { clock = systemClock } = options
     this.#args = args
-    this.#clock = clock
+    this.#clock = checkClock('TaskBuilder.clock', clock)
   }
 
   /** The id, 1 to 255 bytes. Without one each `build` makes a new ULID. */

@@ -1,3 +1,5 @@
+import { OptionError } from '../internal/validate.ts'
+
 /** A running timer. */
 export interface Timer {
   /** Stops it; does nothing when it has fired. */
@@ -43,6 +45,18 @@ export const systemClock: Clock = {
     arm(ms > 0 ? ms : 0)
     return { cancel: () => clearTimeout(handle) }
   },
+}
+
+/** @internal `value` if it is a {@link Clock}; throws an `OptionError` that names `option` for anything else. */
+export function checkClock(option: string, value: Clock): Clock {
+  // Typed as a clock, but JavaScript passes anything.
+  const given: Partial<Clock> | null = value
+  for (const method of ['now', 'monotonic', 'setTimer'] as const) {
+    if (typeof given?.[method] !== 'function') {
+      throw new OptionError(option, value, 'a Clock: now, monotonic and setTimer')
+    }
+  }
+  return value
 }
 
 /** Settles after `ms`, or as soon as `signal` aborts. Never rejects. */

@@ -1,11 +1,11 @@
 import type { Backend } from '../backend/backend.ts'
-import { func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
+import { anObject, func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
 import { concurrency } from '../layers/concurrency.ts'
 import { extract, type Extractors } from '../layers/extract.ts'
 import { ABORT_GRACE_MS } from '../service/cancellation.ts'
 import type { LayerTraits, Service } from '../service/service.ts'
 import type { EventListener } from '../service/worker-context.ts'
-import { type Clock, systemClock } from '../time/clock.ts'
+import { checkClock, type Clock, systemClock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import type {
   AckListener,
@@ -85,13 +85,13 @@ export function workerSettings(options: WorkerBuilderOptions): WorkerSettings {
     abortGraceMs: durationMs('abortGrace', abortGrace),
     longRunAfterMs: durationMs('longRunAfter', longRunAfter, { min: 1 }),
     eventBuffer: wholeNumber('eventBuffer', eventBuffer, { min: 1, max: MOST_BUFFERED }),
-    clock,
+    clock: clock === undefined ? undefined : checkClock('clock', clock),
   }
 }
 
 /** `parts` with more data. A name given twice is refused: it would change what an earlier layer was promised. */
 export function addData(parts: BuilderParts, added: object): BuilderParts {
-  const prototype: unknown = Object.getPrototypeOf(added)
+  const prototype: unknown = Object.getPrototypeOf(anObject('data', added))
   if (prototype !== Object.prototype && prototype !== null) {
     throw new OptionError('data', added, 'a plain object: only own properties reach the handler')
   }
@@ -101,10 +101,10 @@ export function addData(parts: BuilderParts, added: object): BuilderParts {
 
 /** `parts` with the layer that runs `extractors`. */
 export function addExtractors(parts: BuilderParts, extractors: ForgottenExtractors): BuilderParts {
+  const layer = extract<never, never, never, ForgottenExtractors>(extractors)
   const names = Object.keys(extractors)
-  for (const [name, extractor] of Object.entries(extractors)) func(`extract.${name}`, extractor)
   refuseTaken(parts, 'extract', names)
-  const added = addLayer(parts, extract<never, never, never, ForgottenExtractors>(extractors))
+  const added = addLayer(parts, layer)
   return { ...added, extracted: [...parts.extracted, ...names] }
 }
 

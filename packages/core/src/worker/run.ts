@@ -358,7 +358,9 @@ export class Run {
     while (!this.#cutOff && this.#context.hasPendingTasks()) await this.#changes.next()
     const dropped = this.#settler.giveUp().length
     if (dropped > 0) this.#emitter.emit({ type: 'dropped', what: 'outcomes', count: dropped })
-    await Promise.race([closing.then(() => this.#end(lease)), this.#whenCutOff()])
+    const over = new AbortController()
+    await Promise.race([closing.then(() => this.#end(lease, over)), this.#whenCutOff()])
+    over.abort()
   }
 
   async #close(stream: TaskStream<unknown> | undefined): Promise<void> {
@@ -370,15 +372,29 @@ export class Run {
     }
   }
 
-  async #end(lease: Lease): Promise<void> {
-    const over = new AbortController()
-    const ended = lease.end().catch((error: unknown) => this.#report('leave', error))
-    // A backend that never answers does not keep the worker: its lease lapses.
-    const late = sleep(this.#clock, LEAVE_MS, { signal: over.signal }).then(() => {
-      if (!over.signal.aborted) this.#report('leave', new BackendError('leave', 'no answer'))
+  /** Ends the lease, and tries again for a while: what could not be given back must not wait for it to lapse. */
+  async #end(lease: Lease, over: AbortController): Promise<void> {
+    const { signal } = over
+    const calls = new SupervisedCalls('leave', this.#clock, (error) => {
+      if (!signal.aborted) this.#report('leave', error)
+      return error.transient ? 'retry' : 'end'
     })
-    await Promise.race([ended, late])
-    over.abort()
+    // A backend that never answers does not keep the worker: its lease lapses.
+    const late = this.#clock.setTimer(() => {
+      this.#report('leave', new BackendError('leave', `no end within ${LEAVE_MS} ms`))
+      over.abort()
+    }, LEAVE_MS)
+    do {
+      try {
+        await Promise.race([lease.end(), aborted(signal)])
+        break
+      } catch (error) {
+        const delay = calls.failed(error)
+        if (delay === 'end') break
+        await sleep(this.#clock, delay, { signal })
+      }
+    } while (!signal.aborted)
+    late.cancel()
   }
 
   async #whenCutOff(): Promise<void> {

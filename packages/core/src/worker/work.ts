@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
+import { anObject } from '../internal/validate.ts'
 import { concurrency } from '../layers/concurrency.ts'
 import type { Handler } from '../service/service.ts'
 import type { RunOptions } from './worker.ts'
@@ -16,11 +17,12 @@ export interface WorkOptions extends RunOptions {
 export async function work<Args, Result, Context>(
   backend: Backend<Args, Result, Context>,
   handler: Handler<Args, {}, Result, Context>,
-  { name = backend.name, concurrency: limit = 10, ...options }: WorkOptions = {},
+  options: WorkOptions = {},
 ): Promise<void> {
+  const { name = backend?.name, concurrency: limit = 10, ...running } = anObject('work', options)
   await new WorkerBuilder(name)
     .backend(backend)
     .layer(concurrency(limit))
     .build(handler)
-    .run(options)
+    .run(running)
 }

@@ -2,7 +2,7 @@ import type { Event } from '../service/events.ts'
 import type { EventListener, WorkerContext } from '../service/worker-context.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { isPromise } from '../internal/promise.ts'
-import { knownKeys, OptionError } from '../internal/validate.ts'
+import { func, knownKeys, OptionError } from '../internal/validate.ts'
 import { RunContext } from './context.ts'
 import { Emitter } from './emitter.ts'
 import { EventStream } from './event-stream.ts'
@@ -16,6 +16,14 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   /** How long after the stop began running tasks may take; then they are interrupted. @default none: as long as they need */
   readonly shutdownTimeout?: Duration
+}
+
+/** A run that may begin. */
+interface Begun {
+  /** False: it was stopped before. */
+  readonly runs: boolean
+  readonly signal: AbortSignal | undefined
+  readonly timeoutMs: number | undefined
 }
 
 /** Claims tasks from one backend and runs them through its layers to its handler; once. Made by a `WorkerBuilder`. apalis's `Worker`. */
@@ -56,7 +64,7 @@ export class Worker<Args = unknown, Result = unknown> {
   /** Adds a listener after those of the builder; the answer takes it off. */
   listen(listener: EventListener<Args, Result>): () => void {
     // The plan's types: whatever this worker tells fits its listeners.
-    return this.#emitter.listen(listener as EventListener)
+    return this.#emitter.listen(func('listen', listener) as EventListener)
   }
 
   /**
@@ -65,22 +73,7 @@ export class Worker<Args = unknown, Result = unknown> {
    * cannot heal.
    */
   async run(options: RunOptions = {}): Promise<void> {
-    knownKeys('run', options, ['signal', 'shutdownTimeout'])
-    const { signal, shutdownTimeout } = options
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new OptionError('run.signal', signal, 'an AbortSignal')
-    }
-    const timeoutMs =
-      shutdownTimeout === undefined ? undefined : durationMs('shutdownTimeout', shutdownTimeout)
-    if (signal?.aborted === true) this.#context.stop()
-    if (!this.#context.start()) return
-    const stop = (): void => this.#context.stop()
-    signal?.addEventListener('abort', stop, { once: true })
-    try {
-      await this.#run.run(timeoutMs)
-    } finally {
-      signal?.removeEventListener('abort', stop)
-    }
+    await this.#running(this.#begin(options))
   }
 
   /** Runs until `until` settles or aborts, or until stopped. A rejection is thrown on, after the graceful stop. */
@@ -91,15 +84,17 @@ export class Worker<Args = unknown, Result = unknown> {
       return
     }
     if (!isPromise(until)) throw new OptionError('runUntil', until, 'a promise or an AbortSignal')
+    // Before anything that would stop the worker: what is refused here may run by another call.
+    const begun = this.#begin(options)
     let rejected: { readonly error: unknown } | undefined
-    const watched = until.then(
+    const watched = Promise.resolve(until).then(
       () => this.stop(),
       (error: unknown) => {
         rejected = { error }
         this.stop()
       },
     )
-    await this.run(options)
+    await this.#running(begun)
     if (rejected !== undefined) throw rejected.error
     void watched
   }
@@ -109,8 +104,9 @@ export class Worker<Args = unknown, Result = unknown> {
     drive: (worker: WorkerContext) => Promise<unknown>,
     options: RunOptions = {},
   ): Promise<void> {
-    const running = this.run(options)
-    // Both fail as one: the drive's rejection goes first, and the run is awaited whatever happens.
+    func('runUntilCtx', drive)
+    const running = this.#running(this.#begin(options))
+    // Both fail as one: the run's failure goes first, and the run is awaited whatever happens.
     const driven = (async () => drive(this.#context))().finally(() => this.stop())
     const [drove, ran] = await Promise.allSettled([Promise.race([driven, running]), running])
     if (ran.status === 'rejected') throw ran.reason
@@ -130,6 +126,30 @@ export class Worker<Args = unknown, Result = unknown> {
     })
     this.#held = () => stream.full
     return stream
+  }
+
+  /** From pending to running, or to stopped where it was stopped before; throws what keeps it from running. */
+  #begin(options: RunOptions): Begun {
+    knownKeys('run', options, ['signal', 'shutdownTimeout'])
+    const { signal, shutdownTimeout } = options
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new OptionError('run.signal', signal, 'an AbortSignal')
+    }
+    const timeoutMs =
+      shutdownTimeout === undefined ? undefined : durationMs('shutdownTimeout', shutdownTimeout)
+    if (signal?.aborted === true) this.#context.stop()
+    return { runs: this.#context.start(), signal, timeoutMs }
+  }
+
+  async #running({ runs, signal, timeoutMs }: Begun): Promise<void> {
+    if (!runs) return
+    const stop = (): void => this.#context.stop()
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      await this.#run.run(timeoutMs)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
   }
 
   /** Stops and waits for the drained end. */

@@ -1,3 +1,4 @@
+import { anObject } from '../../internal/validate.ts'
 import { Storage, type StorageOptions } from '../storage.ts'
 import { MemoryStore } from './memory-store.ts'
 
@@ -9,7 +10,8 @@ export interface MemoryStorageOptions extends StorageOptions {
 
 /** Tasks in the memory of this process: for tests, and for work that may be lost with the process. apalis's `MemoryStorage`. */
 export class MemoryStorage extends Storage {
-  constructor({ keepFinished, ...options }: MemoryStorageOptions = {}) {
+  constructor(given: MemoryStorageOptions = {}) {
+    const { keepFinished, ...options } = anObject('storage', given)
     const { clock } = options
     super(
       new MemoryStore({

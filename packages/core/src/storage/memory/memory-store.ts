@@ -1,6 +1,6 @@
 import type { StoredError } from '../../errors/stored-error.ts'
-import { wholeNumber } from '../../internal/validate.ts'
-import { type Clock, systemClock } from '../../time/clock.ts'
+import { knownKeys, OptionError, wholeNumber } from '../../internal/validate.ts'
+import { checkClock, type Clock, systemClock } from '../../time/clock.ts'
 import type {
   Changed,
   Claimed,
@@ -56,9 +56,10 @@ export class MemoryStore implements TaskStore {
   readonly #log: ((queue: string) => QueueLog) | undefined
 
   constructor(options: MemoryStoreOptions = {}) {
+    knownKeys('MemoryStore', options, ['clock', 'keepFinished', 'log'])
     // Not in the signature: declarations leave out what is internal.
     const { clock = systemClock, keepFinished = 1000, log } = options
-    this.#clock = clock
+    this.#clock = checkClock('storage.clock', clock)
     this.#keepFinished = wholeNumber('keepFinished', keepFinished)
     this.#log = log
   }
@@ -74,8 +75,11 @@ export class MemoryStore implements TaskStore {
   async insert(
     queue: string,
     rows: readonly NewRow[],
-    { refuseExisting = false }: InsertOptions = {},
+    { within, refuseExisting = false }: InsertOptions = {},
   ): Promise<readonly Inserted[]> {
+    // It does not compile. Where nothing is compiled it must not be stored outside of the transaction.
+    if (within !== undefined)
+      throw new OptionError('within', within, 'none: memory has no transactions')
     return this.#on(queue, (target, now) => target.insert(rows, refuseExisting, now))
   }
 
