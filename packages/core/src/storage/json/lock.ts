@@ -1,8 +1,15 @@
 import { execFile } from 'node:child_process'
-import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { promisify } from 'node:util'
 import { BackendError } from '../../errors/backend-errors.ts'
+import { sleep, systemClock } from '../../time/clock.ts'
+
+/** The pause before somebody else's look at a dead lock is over. */
+const RETRY_MS = 10
+/** No such look takes so long. */
+const ABANDONED_MS = 10_000
 
 /** Who has a file. */
 interface Owner {
@@ -50,7 +57,7 @@ export class Lock {
 
 /** False: there is one. Whole or not at all: others may look at any moment. */
 async function create(path: string, text: string): Promise<boolean> {
-  const whole = `${path}.${process.pid}`
+  const whole = `${path}.${randomUUID()}`
   await writeFile(whole, text)
   try {
     await link(whole, path)
@@ -76,17 +83,24 @@ async function createAtOnce(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Takes away the lock of a process that is gone; whoever was quicker, and has put his own there, gets that back. */
+/** Takes away the lock of a process that is gone. One does so at a time, and looks again first: others may have been quicker. */
 async function discard(path: string, stale: string): Promise<void> {
-  const aside = `${path}.stale.${process.pid}`
+  const turnstile = `${path}.stale`
   try {
-    await rename(path, aside)
+    await mkdir(turnstile)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
-    throw error
+    if (codeOf(error) !== 'EEXIST') throw error
+    await sleep(systemClock, RETRY_MS)
+    // Whoever was at it has died over it.
+    const { mtimeMs } = await stat(turnstile).catch(() => ({ mtimeMs: Infinity }))
+    if (systemClock.now() - mtimeMs > ABANDONED_MS) await rmdir(turnstile).catch(() => undefined)
+    return
   }
-  if ((await read(aside)) !== stale) await link(aside, path).catch(() => undefined)
-  await unlink(aside)
+  try {
+    if ((await read(path)) === stale) await unlink(path)
+  } finally {
+    await rmdir(turnstile)
+  }
 }
 
 async function read(path: string): Promise<string | undefined> {
