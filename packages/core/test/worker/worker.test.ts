@@ -294,10 +294,11 @@ test('after the deadline the signals abort, and what does not end is released an
   assert.equal(clock.timers, 0)
 })
 
-test('a layer that never ends its call does not keep the task: it settles one grace after the timeout', async () => {
+test('a layer that ends its call too late does not keep the task: it settles once, one grace after the timeout', async () => {
   const clock = new TestClock()
   const task = looseTask('x')
   const settled: string[] = []
+  const late = Promise.withResolvers<never>()
   let given = false
   const backend: Backend<string> = {
     name: 'one',
@@ -322,13 +323,16 @@ test('a layer that never ends its call does not keep the task: it settles one gr
   }
   const worker = new WorkerBuilder('w')
     .backend(backend)
-    .layer(() => ({ call: () => new Promise(() => {}) }))
+    .layer(() => ({ call: () => late.promise }))
     .build(() => undefined)
   const running = worker.run()
   await clock.settle()
   await clock.advance(500)
   assert.deepEqual(settled, [])
   await clock.advance('1s')
+  assert.deepEqual(settled, ['failed'])
+  late.reject(new Error('nobody waits for it any more'))
+  await clock.settle()
   assert.deepEqual(settled, ['failed'])
   worker.stop()
   await running
