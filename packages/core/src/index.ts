@@ -124,6 +124,7 @@ export type {
   Backend,
   Beat,
   Outcome,
+  Revoked,
   Settled,
   Settlement,
   TaskStream,

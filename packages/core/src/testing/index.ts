@@ -16,6 +16,7 @@ export {
   type StoreOperation,
 } from './faulty-store.ts'
 export { conformance } from './conformance/index.ts'
+export { simulate, type SimulatedRun, type SimulateOptions } from './simulation/simulate.ts'
 export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {
   CallerTransaction,
