@@ -148,6 +148,7 @@ export type {
   Backend,
   Beat,
   Outcome,
+  Revoked,
   Settled,
   Settlement,
   TaskStream,

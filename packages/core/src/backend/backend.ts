@@ -68,7 +68,16 @@ export interface Beat {
   /** The queue is paused: what waits in the worker's buffer is given back. */
   readonly paused: boolean
   /** Claims that the worker holds no longer. */
-  readonly revoked: readonly { readonly id: TaskId; readonly reason: 'cancelled' | 'taken' }[]
+  readonly revoked: readonly Revoked[]
+}
+
+/** A claim that the worker holds no longer. */
+export interface Revoked {
+  readonly id: TaskId
+  /** The claim's, where the backend counts them: the worker may have claimed the task anew since. @default any claim of the task */
+  readonly epoch?: number
+  /** The task was killed, or it is another's by now. */
+  readonly reason: 'cancelled' | 'taken'
 }
 
 /** How one claim ends. */

@@ -189,7 +189,11 @@ export class Incarnation {
     for (const entry of revoked) this.ended(entry)
     const ids = revoked.map(({ id }) => id)
     const reasons = await whyStale(this.#deps, ids)
-    return ids.map((id, index) => ({ id: id as TaskId, reason: reasons[index] ?? 'taken' }))
+    return revoked.map(({ id, epoch }, index) => ({
+      id: id as TaskId,
+      epoch,
+      reason: reasons[index] ?? 'taken',
+    }))
   }
 
   #endDoubt(): void {

@@ -1,5 +1,6 @@
-import type { Undecodable } from '../backend/backend.ts'
+import type { Revoked, Undecodable } from '../backend/backend.ts'
 import type { Task } from '../task/task.ts'
+import { isOfClaim } from './claim-of.ts'
 
 /** A task that was claimed, or what stands in its place when its arguments cannot be read. */
 export type Claimed = Task<unknown> | Undecodable
@@ -35,10 +36,10 @@ export class Buffer {
     return rest
   }
 
-  /** Takes one out by its id. */
-  takeOne(id: string): Claimed | undefined {
+  /** Takes out what was claimed so. */
+  takeOne(claim: Pick<Revoked, 'id' | 'epoch'>): Claimed | undefined {
     const found = this.#claimed.findIndex(
-      ({ parts }, index) => index >= this.#next && parts.taskId === id,
+      ({ parts }, index) => index >= this.#next && isOfClaim(parts, claim),
     )
     if (found < 0) return undefined
     const claimed = this.#claimed[found]

@@ -1,4 +1,4 @@
-import type { Outcome } from '../backend/backend.ts'
+import type { Outcome, Revoked } from '../backend/backend.ts'
 import {
   InterruptedError,
   LeaseLostError,
@@ -13,6 +13,7 @@ import { type RunEnd, RunRequest } from '../service/request.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import type { Task } from '../task/task.ts'
 import { type Clock, sleep, type Timer } from '../time/clock.ts'
+import { isOfClaim } from './claim-of.ts'
 import { Execution, type ExecutionHooks } from './execution.ts'
 import { failureOutcome, type FailureRules } from './outcome.ts'
 import type { Stack } from './stack.ts'
@@ -104,13 +105,13 @@ export class Flight {
     this.#interrupted.abort()
   }
 
-  /** A claim is gone. Says whether it was running. */
-  revoke(id: string, reason: 'cancelled' | 'taken'): void {
+  /** A claim is gone: what runs under it, if anything does, is lost. */
+  revoke(claim: Revoked): void {
+    const { id, reason } = claim
     for (const execution of this.#running.all()) {
-      if (execution.task.parts.taskId === id && !execution.lost) {
-        const error = reason === 'cancelled' ? new TaskKilledError(id) : this.#leaseLost()
-        this.#lose(execution, reason, error)
-      }
+      if (execution.lost || !isOfClaim(execution.task.parts, claim)) continue
+      const error = reason === 'cancelled' ? new TaskKilledError(id) : this.#leaseLost()
+      this.#lose(execution, reason, error)
     }
   }
 

@@ -38,7 +38,7 @@ export interface FailedRun {
   readonly reason: unknown
 }
 
-const fallbackBackoff: Backoff = exponential('1s')
+const fallbackBackoff = exponential('1s', { jitter: 0 })
 
 /** How a run that threw settles: the outcome table. */
 export function failureOutcome(
@@ -104,7 +104,8 @@ function afterBackoff(
       : { type: 'failed', error, retryIn: durationMs('backoff', delay) }
   const fallback = (failure: unknown): Outcome<never> => {
     rules.onBackoffError(failure)
-    return settle(fallbackBackoff(attempt.current, error, task))
+    const longest = durationMs('backoff', fallbackBackoff(attempt.current, error, task))
+    return settle(Math.round(longest * random(rules.clock)))
   }
   try {
     const delay = rules.backoff(attempt.current, error, task)

@@ -318,10 +318,10 @@ export class Run {
   }
 
   #beat({ paused, revoked }: Beat): void {
-    for (const { id, reason } of revoked) {
-      const unstarted = this.#buffer.takeOne(id)
-      if (unstarted === undefined) this.#flight.revoke(id, reason)
-      else this.#emitter.emit({ type: 'lost', task: unstarted, reason })
+    for (const claim of revoked) {
+      const unstarted = this.#buffer.takeOne(claim)
+      if (unstarted === undefined) this.#flight.revoke(claim)
+      else this.#emitter.emit({ type: 'lost', task: unstarted, reason: claim.reason })
     }
     if (paused !== this.#queuePaused) {
       this.#queuePaused = paused

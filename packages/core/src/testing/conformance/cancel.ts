@@ -202,6 +202,36 @@ export const cancelCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'taken from its worker, or killed and retried, and claimed again by the same one before that hears of it: only the old run is lost',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const admin = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const others = admin.storage.queue<string>(queue)
+      const desk = new Desk<string>()
+      const worker = work(tasks, desk.handler, { concurrency: 5 })
+      const taken = await tasks.push('taken')
+      const killed = await tasks.push('killed')
+      await world.until('both run', () => desk.open === 2)
+      await world.quiet()
+      wire.deafen()
+      await others.resumeById(taken)
+      await others.kill(killed)
+      await others.retry(killed)
+      await tasks.push('next')
+      await world.until('both run again', () => desk.runs.length === 5)
+      await world.within(
+        12_000,
+        'the old runs are lost',
+        () => eventsOf(worker, 'lost').length === 2,
+      )
+      const aborted = desk.runs.map(({ signal }) => signal.aborted)
+      assert.deepEqual(aborted, [true, true, false, false, false])
+      for (const run of desk.runs.slice(2)) run.finish(undefined)
+      await world.within(1_000, 'all are done', async () => (await world.counts(queue)).done === 3)
+    },
+  },
+  {
     name: 'killed while a layer still holds it: the handler never begins',
     async run(world) {
       const { storage, work } = await world.process()
