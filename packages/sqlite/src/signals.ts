@@ -102,10 +102,10 @@ export class Signals {
   }
 
   #watch(): void {
-    const { file, path } = this.#database
+    const { file } = this.#database
     if (file === undefined) return
     try {
-      this.#watcher = watch(`${path}-wal`, { persistent: false }, () => this.#hurry())
+      this.#watcher = watch(file.log, { persistent: false }, () => this.#hurry())
       this.#watcher.on('error', () => this.#unwatch())
     } catch {
       // No such thing here, or no more of them: then it is looked more often.
