@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { BackendError, type StoreSignal, systemClock, type Timer } from '@apalis/core'
 import type { Database } from './database.ts'
 import { isBusy } from './sqlite-errors.ts'
+import { clamped } from './stored-values.ts'
 
 /** How often it is looked whether another connection has committed anything, in milliseconds: */
 const LOOK_EVERY_MS = {
@@ -14,7 +15,7 @@ const LOOK_EVERY_MS = {
 const STORM_MS = 5
 
 const VERSION = 'PRAGMA data_version'
-const QUEUES = 'SELECT name, paused, switches, signs FROM apalis_queue'
+const QUEUES = `SELECT name, paused, ${clamped('switches')}, ${clamped('signs')} FROM apalis_queue`
 const FIRST_SIGNAL = 'SELECT min(seq) FROM apalis_signal'
 const LAST_SIGNAL = 'SELECT max(seq) FROM apalis_signal'
 const SIGNALS = `SELECT s.seq, s.type, q.name, s.id FROM apalis_signal s
