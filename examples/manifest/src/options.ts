@@ -21,8 +21,8 @@ Ctrl-C lets the files being read finish, says what is left and writes no manifes
 does not wait for them. The same command goes on where it was stopped, also when it was killed or
 the machine went down: until the manifest is there, what is done and what is not lies in a database
 beside it, manifest.json.(8 digits of the folder's own).queue. Files that have changed are hashed
-again, files that were given up are tried again. To begin anew, remove the database. Two runs for
-the same folder and manifest at once are refused.
+again, files that were given up are tried again. To begin anew, remove the database with what lies
+beside it, manifest.json.*.queue*. Two runs for the same folder and manifest at once are refused.
 
 Exit codes: 0 the manifest is whole, 1 something is missing from it or went wrong, 130 Ctrl-C.
 `

@@ -2,7 +2,10 @@ import { rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { backup as copy, DatabaseSync } from 'node:sqlite'
 import { BackendError, OptionError } from '@apalis/core'
-import { type Database, fileAt } from './database.ts'
+import type { Database } from './database.ts'
+
+/** What a connection to an earlier copy that was killed has left beside it. */
+const BESIDE = ['-wal', '-shm', '-journal'] as const
 
 /** More pages than a file can have: the copy is one read, so that no writer makes it begin again. */
 const ALL_PAGES = 2 ** 31 - 1
@@ -14,21 +17,25 @@ const ALL_PAGES = 2 ** 31 - 1
 export async function backUp(database: Database, to: string): Promise<void> {
   if (typeof to !== 'string' || to === '') throw new OptionError('backup path', to, 'a path')
   const target = resolve(to)
-  const there = fileAt(target)
-  if (there !== undefined && there.ino === database.file?.ino && there.dev === database.file.dev) {
-    throw new OptionError('backup path', to, 'a path other than that of the storage itself')
+  if (database.file?.isAt(target) === true) {
+    throw new OptionError('backup path', to, 'a path other than those of the storage itself')
   }
   const partial = `${target}.partial`
   try {
-    await rm(partial, { force: true })
+    const problem = database.problem()
+    if (problem !== undefined) throw new Error(problem)
+    await remove(partial, '', ...BESIDE)
     if (database.file !== undefined && database.client instanceof DatabaseSync) {
       await copyFile(database, partial)
     } else {
       database.sql.run('VACUUM INTO ?', partial)
     }
+    // Whoever opens a database brings the log that lies beside it into it: one of the copy before would ruin this one.
+    await remove(target, ...BESIDE)
     await rename(partial, target)
   } catch (error) {
-    await rm(partial, { force: true })
+    // What led here is the error to tell.
+    await remove(partial, '', ...BESIDE).catch(() => undefined)
     const message = error instanceof Error ? error.message : String(error)
     throw new BackendError('back up', `${database.path} to ${target}: ${message}`, {
       transient: false,
@@ -36,6 +43,10 @@ export async function backUp(database: Database, to: string): Promise<void> {
       cause: error,
     })
   }
+}
+
+async function remove(path: string, ...suffixes: readonly string[]): Promise<void> {
+  for (const suffix of suffixes) await rm(path + suffix, { force: true })
 }
 
 /** By a connection of its own, and beside the event loop: reading disturbs nobody. */

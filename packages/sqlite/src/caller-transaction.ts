@@ -1,6 +1,7 @@
 import { BackendError, OptionError } from '@apalis/core'
 import { inTransaction, isSameKind, type SqliteTransaction } from './client.ts'
-import { type Database, fileAt } from './database.ts'
+import type { Database } from './database.ts'
+import { fileAt, isSameFile, mainFile } from './database-file.ts'
 import { type Session, sessionOn } from './session.ts'
 import { toBackendError } from './sqlite-errors.ts'
 
@@ -63,21 +64,7 @@ function checkTransaction({ path, file, client }: Database, tx: SqliteTransactio
   if (inTransaction(tx) !== true) {
     throw new OptionError('within(tx)', tx, `${expected}; none is open`)
   }
-  const main = new Map(databases(tx)).get('main')
-  const other = main === undefined || main === '' ? undefined : fileAt(main)
-  if (other?.ino === file.ino && other.dev === file.dev) return
-  const where = main === undefined || main === '' ? 'memory' : main
-  throw new OptionError('within(tx)', tx, `${expected}; this one is to ${where}`)
-}
-
-/** The name and the file of each database of a connection. */
-function databases(tx: SqliteTransaction): readonly (readonly [string, string])[] {
-  return tx
-    .prepare('PRAGMA database_list')
-    .all()
-    .map((row) => {
-      // What the pragma is documented to give.
-      const { name, file } = row as { readonly name: string; readonly file: string }
-      return [name, file]
-    })
+  const main = mainFile(tx)
+  if (main !== undefined && isSameFile(fileAt(main), file)) return
+  throw new OptionError('within(tx)', tx, `${expected}; this one is to ${main ?? 'memory'}`)
 }

@@ -1,17 +1,17 @@
 import { type Claimed, type ClaimedRow, LeaseLostError, type WorkerRef } from '@apalis/core'
-import { killUnusable, killTooLarge } from './odd-rows.ts'
+import { isFoundBy, killTooLarge, killUnusable } from './odd-rows.ts'
 import type { QueueRef } from './queues.ts'
 import { unusable, WAITING_COLUMNS, type WaitingRow, waitingRow } from './rows.ts'
 import { READY, SUSPECT } from './schema.ts'
 import type { Session } from './session.ts'
 import { isTooLargeNumber } from './sqlite-errors.ts'
-import { parseFailures } from './stored-values.ts'
+import { milliseconds, parseFailures } from './stored-values.ts'
 import { LANE } from './ends.ts'
 
 /** So many due rows at least are brought to where they can be claimed at a time. */
 const PROMOTED_AT_ONCE = 1_000
 
-const LEASE = `SELECT w.id, w.lease_end, q.paused FROM apalis_worker w
+const LEASE = `SELECT w.id, ${milliseconds('w.lease_end')}, q.paused FROM apalis_worker w
   JOIN apalis_queue q ON q.id = w.queue WHERE w.queue = ? AND w.incarnation = ?`
 
 /** When the next row that is not due yet will be. */
@@ -144,8 +144,9 @@ function read(
     for (const values of session.sql.rows(NEXT_ROWS, queue.id, lane, limit)) {
       const row = waitingRow(values)
       if (typeof row === 'string') {
-        killUnusable(session, queue, Number(values[0]), row)
-        usable = false
+        usable = refuse(session, queue, Number(values[0]), row)
+      } else if (!isFoundBy(session, queue, row.seq, row.row.id)) {
+        usable = refuse(session, queue, row.seq, 'its id is no UTF-8')
       } else {
         rows.push(row)
       }

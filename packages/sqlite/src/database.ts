@@ -1,5 +1,5 @@
-import { type BigIntStats, statSync } from 'node:fs'
 import { inTransaction, type SqliteConnection } from './client.ts'
+import type { DatabaseFile } from './database-file.ts'
 import { Effects } from './effects.ts'
 import { Queues } from './queues.ts'
 import type { Session } from './session.ts'
@@ -13,28 +13,15 @@ export interface DatabaseDeps {
   readonly client: SqliteConnection
   /** Absolute, or `:memory:`. */
   readonly path: string
-  /** Which file it is; undefined: memory. */
-  readonly file: FileIdentity | undefined
+  /** Undefined: memory. */
+  readonly file: DatabaseFile | undefined
   readonly synchronous: Synchronous
-}
-
-/** Which file a path leads to, whatever it is called. */
-export type FileIdentity = Pick<BigIntStats, 'dev' | 'ino'>
-
-/** What stands at a path now; undefined: nothing that can be seen. */
-export function fileAt(path: string): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false })
-  } catch {
-    // A folder on the way is no folder any more, or closed to us.
-    return undefined
-  }
 }
 
 /** The connection of a storage: its transactions, and whether its file is still where it was. */
 export class Database {
   readonly path: string
-  readonly file: FileIdentity | undefined
+  readonly file: DatabaseFile | undefined
   readonly client: SqliteConnection
   readonly sql: Statements
   readonly #queues: Queues
@@ -56,13 +43,9 @@ export class Database {
     return { sql: this.sql, queues: this.#queues, effects: this.#effects, now }
   }
 
-  /** Why nothing may be read or written: the connection would go on with a file that nobody finds any more. */
+  /** Why nothing may be read or written. */
   problem(): string | undefined {
-    if (this.file === undefined) return undefined
-    const there = fileAt(this.path)
-    if (there === undefined) return 'the file was deleted or moved away while it was open'
-    if (there.ino === this.file.ino && there.dev === this.file.dev) return undefined
-    return 'the file was replaced by another while it was open'
+    return this.file?.problem()
   }
 
   /** Begins a transaction that writes. Throws at once where another connection has one. */

@@ -15,7 +15,7 @@ import type { QueueRef } from './queues.ts'
 import { SELECT_ROWS, storedRow } from './rows.ts'
 import { READY, SUSPECT } from './schema.ts'
 import type { Session } from './session.ts'
-import { clamped } from './stored-values.ts'
+import { clamped, milliseconds } from './stored-values.ts'
 
 /** So long an ended incarnation is remembered, so that a settle of its own that is repeated is known as such. */
 const REMEMBERED_MS = 86_400_000
@@ -29,7 +29,8 @@ const REGISTER = `INSERT INTO apalis_worker
     lease_ms = excluded.lease_ms, beat_at = excluded.beat_at, lease_end = excluded.lease_end,
     started_at = CASE WHEN lease_end IS NULL THEN excluded.started_at ELSE started_at END`
 const RENEW = `UPDATE apalis_worker SET beat_at = ?, lease_end = ? + lease_ms
-  WHERE queue = ? AND incarnation = ? AND lease_end IS NOT NULL RETURNING id, lease_ms`
+  WHERE queue = ? AND incarnation = ? AND lease_end IS NOT NULL
+  RETURNING id, ${milliseconds('lease_ms')}`
 const PAUSED = 'SELECT paused FROM apalis_queue WHERE id = ?'
 export const HELD: string = `SELECT id, ${clamped('epoch')} FROM apalis_task INDEXED BY apalis_task_running
   WHERE queue = ? AND worker = ? AND status = 1`
@@ -47,15 +48,15 @@ export const HOLDERS: string = `WITH RECURSIVE holder (worker) AS (
     SELECT (SELECT min(worker) FROM apalis_task INDEXED BY apalis_task_running
       WHERE queue = ? AND status = 1 AND worker > holder.worker)
     FROM holder WHERE holder.worker IS NOT NULL)
-  SELECT ${clamped('holder.worker')}, w.lease_end FROM holder LEFT JOIN apalis_worker w ON w.id = holder.worker
+  SELECT ${clamped('holder.worker')}, ${milliseconds('w.lease_end')} FROM holder LEFT JOIN apalis_worker w ON w.id = holder.worker
   WHERE holder.worker IS NOT NULL`
 const END_LEASE = 'UPDATE apalis_worker SET lease_end = NULL WHERE id = ?'
-/** Lapsed workers that hold nothing; the second is for those that were forgotten long ago. */
+/** Lapsed workers that hold nothing; the second is for those that nobody has heard of for long. */
 const FORGET = `UPDATE apalis_worker SET lease_end = NULL WHERE queue = ? AND lease_end <= ?
   AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
     WHERE queue = apalis_worker.queue AND worker = apalis_worker.id AND status = 1)`
-const ERASE = `DELETE FROM apalis_worker WHERE queue = ? AND lease_end IS NULL AND beat_at < ?
-  AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
+const ERASE = `DELETE FROM apalis_worker WHERE queue = ? AND beat_at < ?
+  AND (lease_end IS NULL OR lease_end <= ?) AND NOT EXISTS (SELECT 1 FROM apalis_task INDEXED BY apalis_task_running
     WHERE queue = apalis_worker.queue AND worker = apalis_worker.id AND status = 1)`
 const HELD_ROWS = `SELECT seq, id, ${clamped('rescues')}, ${clamped('attempt')} FROM apalis_task INDEXED BY apalis_task_running
   WHERE queue = ? AND worker = ? AND status = 1 ORDER BY seq LIMIT ? + 0`
@@ -78,6 +79,8 @@ export function registerWorker(
   const queue = queues.open(name)
   const lease = Math.ceil(leaseMs)
   sql.run(REGISTER, queue.id, id, workerName, JSON.stringify(layers), lease, now, now, now + lease)
+  // Whoever comes looks after those who went, so that they do not pile up where nobody ever dies.
+  sql.run(ERASE, queue.id, now - REMEMBERED_MS, now)
 }
 
 /** See `TaskStore.beat`. */
@@ -85,13 +88,15 @@ export function beat(session: Session, { id, queue: name }: WorkerRef): StoreBea
   const { sql, queues, now } = session
   const queue = queues.find(name)
   const [worker, leaseMs] = (queue && sql.row(RENEW, now, now, queue.id, id)) ?? []
-  if (queue === undefined || typeof worker !== 'number') throw new LeaseLostError(id)
+  if (queue === undefined || typeof worker !== 'number' || typeof leaseMs !== 'number') {
+    throw new LeaseLostError(id)
+  }
   sweepOdd(session, queue)
   const paused = sql.value(PAUSED, queue.id) !== 0
   const dueIn = paused ? undefined : nextDueIn(session, queue)
   const rescueIn = nextRescueIn(session, queue, worker)
   return {
-    leaseMs: Number(leaseMs),
+    leaseMs,
     held: sql.rows(HELD, queue.id, worker).map(toClaim),
     paused,
     ...(dueIn !== undefined && { dueIn }),
@@ -146,7 +151,6 @@ export function rescueRows(
   const queue = queues.find(name)
   if (queue === undefined) return []
   sql.run(FORGET, queue.id, now)
-  sql.run(ERASE, queue.id, now - REMEMBERED_MS)
   const rescued: Rescued[] = []
   for (const { worker, leaseEnd } of holders(session, queue)) {
     if (rescued.length >= limit) break

@@ -1,5 +1,6 @@
 import { systemClock } from '@apalis/core'
-import { type Database, fileAt } from './database.ts'
+import type { Database } from './database.ts'
+import { fileAt } from './database-file.ts'
 import type { Transactions } from './transactions.ts'
 
 /** How the log is kept bounded. */
@@ -37,10 +38,11 @@ export class Maintenance {
    * Where readers overlap for ever that never happens: then this waits for them, for no longer than any call may wait.
    */
   boundLog(): void {
+    const { file } = this.#database
     const now = systemClock.monotonic()
-    if (now < this.#lookAt || this.#database.file === undefined) return
+    if (now < this.#lookAt || file === undefined) return
     this.#lookAt = now + this.#log.everyMs
-    const size = fileAt(`${this.#database.path}-wal`)?.size ?? 0n
+    const size = fileAt(file.log)?.size ?? 0n
     if (size >= this.#log.largestLog) setImmediate(() => this.#checkpoint())
   }
 

@@ -21,6 +21,8 @@ const KILL = `UPDATE apalis_task SET status = 4, ${ENDED}, worker = NULL, finish
     )
     .join(', ')}
   WHERE seq = ? RETURNING id, attempt`
+const RENAME = "UPDATE apalis_task SET id = 'unusable ' || seq WHERE seq = ? RETURNING id"
+const FIND = 'SELECT seq FROM apalis_task WHERE queue = ? AND id = ?'
 const STATUS = 'SELECT status FROM apalis_task WHERE seq = ?'
 /** The first rows of a lane with numbers that JavaScript has no room for. */
 const TOO_LARGE = `SELECT seq FROM (SELECT * FROM apalis_task INDEXED BY apalis_task_ready
@@ -61,8 +63,9 @@ const RECOUNT = `UPDATE apalis_queue SET pending = c.pending, running = c.runnin
 export function killUnusable(session: Session, queue: QueueRef, seq: number, why: string): void {
   const { sql, effects, now } = session
   const status = statusOf(sql.value(STATUS, seq))
-  const [id, attempt] = sql.row(KILL, now, seq) ?? []
-  if (typeof id !== 'string') return
+  const [found, attempt] = sql.row(KILL, now, seq) ?? []
+  if (typeof found !== 'string') return
+  const id = isFoundBy(session, queue, seq, found) ? found : String(sql.value(RENAME, seq))
   if (status === undefined) {
     // Nobody knows what it was counted as.
     recount(session, queue)
@@ -76,6 +79,19 @@ export function killUnusable(session: Session, queue: QueueRef, seq: number, why
     message: `the stored row of task ${id} cannot be used: ${why}`,
   })
   tellAwaited(session, queue, [id])
+}
+
+/**
+ * Whether nobody but this row is found by the id that was read of it. What is no UTF-8 is read with U+FFFD in its place, and
+ * so found by nobody.
+ */
+export function isFoundBy(
+  { sql }: Pick<Session, 'sql'>,
+  queue: QueueRef,
+  seq: number,
+  id: string,
+): boolean {
+  return !id.includes('\ufffd') || sql.value(FIND, queue.id, id) === seq
 }
 
 /** The same for those of the first rows of a lane that hold too large numbers, which no read gets past. False: there are none. */

@@ -1,8 +1,9 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { BackendError, sleep, systemClock } from '@apalis/core'
+import { ApalisError, BackendError, OptionError, sleep, systemClock } from '@apalis/core'
 import { inTransaction, type SqliteConnect, type SqliteConnection } from './client.ts'
-import { Database, fileAt, type Synchronous } from './database.ts'
+import { Database, type Synchronous } from './database.ts'
+import { DatabaseFile, fileAt, isSameFile, logOf, mainFile } from './database-file.ts'
 import { migrate } from './migrate.ts'
 import { migrations } from './schema.ts'
 import { isBusy, sqliteCode } from './sqlite-errors.ts'
@@ -39,7 +40,8 @@ export async function openDatabase(deps: OpenDeps): Promise<Database> {
   const until = systemClock.monotonic() + lockTimeoutMs
   let client: SqliteConnection | undefined
   try {
-    client = connect(path)
+    client = checkClient(connect(path))
+    checkOpened(client, path)
     for (;;) {
       try {
         prepare(client, deps)
@@ -49,12 +51,41 @@ export async function openDatabase(deps: OpenDeps): Promise<Database> {
       }
       await sleep(systemClock, RETRY_MS * (0.5 + Math.random()))
     }
-    const file = path === MEMORY ? undefined : fileAt(path)
+    const file = path === MEMORY ? undefined : new DatabaseFile(path)
     return new Database({ client, path, file, synchronous })
   } catch (error) {
-    client?.close()
+    if (client !== undefined) close(client)
     throw openError(path, error)
   }
+}
+
+function close(client: SqliteConnection): void {
+  try {
+    client.close()
+  } catch {
+    // What cannot be closed may not have been open. The error that led here is the one to tell.
+  }
+}
+
+/** Whoever calls without types may give anything. */
+function checkClient(client: SqliteConnection | undefined): SqliteConnection {
+  for (const method of ['prepare', 'exec', 'close'] as const) {
+    if (typeof client?.[method] !== 'function') {
+      const expected = 'a function that gives back a connection, not a promise of one'
+      throw new OptionError('connect', client, expected)
+    }
+  }
+  // It was just looked at.
+  return client as SqliteConnection
+}
+
+/** A connection to anything else would not be seen to lose its file. */
+function checkOpened(client: SqliteConnection, path: string): void {
+  const main = mainFile(client)
+  if (path === MEMORY && main === undefined) return
+  const there = path === MEMORY ? undefined : fileAt(path)
+  if (main !== undefined && there !== undefined && isSameFile(fileAt(main), there)) return
+  throw failure(`${path}: what was opened is ${main ?? 'a database in memory'}`)
 }
 
 function prepare(client: SqliteConnection, { path, now }: OpenDeps): void {
@@ -81,7 +112,15 @@ function prepare(client: SqliteConnection, { path, now }: OpenDeps): void {
 }
 
 function checkPath(path: string): void {
+  // Looked for first: it is made after the file, and goes before it.
+  const log = logOf(path)
+  const rest = fileAt(log)?.size ?? 0n
   const stats = stat(path)
+  if (rest > 0n && (stats?.size ?? 0) === 0) {
+    throw failure(
+      `${path} is ${stats === undefined ? 'gone' : 'empty'}, while the log that belongs to it is there: put the file back, or remove ${log} to begin anew`,
+    )
+  }
   if (stats?.isDirectory() === true) throw failure(`${path} is a directory`)
   if (stats !== undefined && !stats.isFile()) throw failure(`${path} is no file`)
   const folder = dirname(path)
@@ -113,7 +152,8 @@ function isWritable(path: string): boolean {
 function openError(path: string, error: unknown): unknown {
   switch (sqliteCode(error)) {
     case undefined:
-      return error
+      if (error instanceof ApalisError) return error
+      return failure(`${path}: ${error instanceof Error ? error.message : String(error)}`, error)
     case 'SQLITE_NOTADB':
       return failure(`${path} is no SQLite database`, error)
     case 'SQLITE_CORRUPT':

@@ -4,12 +4,12 @@ import { READY, SUSPECT } from './schema.ts'
 import type { Statements } from './statements.ts'
 import type { Reading, Session } from './session.ts'
 import { codeOf, SELECT_ROWS, type StoredRow, storedRow } from './rows.ts'
-import { clamped, isWhole } from './stored-values.ts'
+import { clamped, isWhole, milliseconds, parseNames } from './stored-values.ts'
 
 const BY_ID = `${SELECT_ROWS} WHERE t.queue = ? AND t.id = ?`
 const AWAIT = 'INSERT OR IGNORE INTO apalis_awaited (queue, id) VALUES (?, ?)'
-const COUNTS =
-  'SELECT pending, running, done, failed, killed, future FROM apalis_queue WHERE id = ?'
+const COUNTS = `SELECT ${['pending', 'running', 'done', 'failed', 'killed', 'future'].map(clamped).join(', ')}
+  FROM apalis_queue WHERE id = ?`
 const BECOME_DUE = `SELECT count(*), ${clamped('min(due_at)')} FROM apalis_task INDEXED BY apalis_task_future
   WHERE queue = ? AND due_at <= ?`
 /** The longest waiting of each lane and priority, each found by one step along the index. */
@@ -26,8 +26,9 @@ const OLDEST = `WITH RECURSIVE stair (priority) AS (
   FROM stair WHERE stair.priority IS NOT NULL`
 const QUEUES = `SELECT name, paused FROM apalis_queue q
   WHERE paused <> 0 OR EXISTS (SELECT 1 FROM apalis_task WHERE queue = q.id) ORDER BY id`
-const WORKERS = `SELECT w.incarnation, q.name, w.name, w.lease_ms, w.layers, w.started_at, w.beat_at,
-    w.lease_end, (SELECT count(*) FROM apalis_task t INDEXED BY apalis_task_running
+const WORKERS = `SELECT w.incarnation, q.name, w.name, w.layers,
+    ${['lease_ms', 'started_at', 'beat_at', 'lease_end'].map((column) => milliseconds(`w.${column}`)).join(', ')},
+    (SELECT count(*) FROM apalis_task t INDEXED BY apalis_task_running
       WHERE t.queue = w.queue AND t.worker = w.id AND t.status = 1)
   FROM apalis_worker w JOIN apalis_queue q ON q.id = w.queue
   WHERE w.lease_end IS NOT NULL AND (? IS NULL OR q.name = ?) ORDER BY w.id`
@@ -86,13 +87,13 @@ export function readQueues({ sql }: Reading): readonly QueueState[] {
 /** See `TaskStore.workers`. */
 export function readWorkers({ sql, now }: Reading, queueName: string | undefined): WorkerRow[] {
   return sql.rows(WORKERS, queueName ?? null, queueName ?? null).map((values) => {
-    const [id, queue, name, leaseMs, layers, startedAt, lastBeatAt, leaseEnd, held] = values
+    const [id, queue, name, layers, leaseMs, startedAt, lastBeatAt, leaseEnd, held] = values
     return {
       id: String(id),
       queue: String(queue),
       name: String(name),
       leaseMs: Number(leaseMs),
-      layers: JSON.parse(String(layers)) as readonly string[],
+      layers: parseNames(layers),
       startedAt: Number(startedAt),
       lastBeatAt: Number(lastBeatAt),
       live: now < Number(leaseEnd),

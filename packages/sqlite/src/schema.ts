@@ -17,11 +17,16 @@ export const READY = 1
 /** It may be what kills the processes that it runs in. */
 export const SUSPECT = 2
 
+function given(column: string): string {
+  return `${column} BETWEEN -4503599627370496 AND 4503599627370496`
+}
+
 /**
  * Every schema there was, each step taken in a transaction of its own. A step that was published never changes.
  *
- * Rows are written by us only, but nothing keeps anybody from writing to a file: no column is checked, whatever stands in
- * it is looked at when it is read, and what cannot be used costs that task alone.
+ * Rows are written by us only, but nothing keeps anybody from writing to a file: whatever stands in a column is looked at
+ * when it is read, and what cannot be used costs that task alone. Only numbers that SQLite gives out are checked: those to
+ * come follow the largest, and JavaScript has to have room for them.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -29,7 +34,7 @@ export const migrations: readonly Migration[] = [
     sql: `
 -- Names are stored once; tasks carry the small number. The counts spare metrics a scan, and change with the rows.
 CREATE TABLE apalis_queue (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY CHECK (${given('id')}),
   name TEXT NOT NULL UNIQUE,
   paused INTEGER NOT NULL DEFAULT 0,
   -- How often that has changed: who looks now and then must not miss that it went there and back.
@@ -47,7 +52,7 @@ CREATE TABLE apalis_queue (
 
 -- Incarnations. AUTOINCREMENT, since a number that came again would give a new incarnation the claims of an old one.
 CREATE TABLE apalis_worker (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (${given('id')}),
   queue INTEGER NOT NULL,
   incarnation TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -62,7 +67,7 @@ CREATE TABLE apalis_worker (
 
 -- What changes comes first and is small. seq is the order of insertion.
 CREATE TABLE apalis_task (
-  seq INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY CHECK (${given('seq')}),
   queue INTEGER NOT NULL,
   status INTEGER NOT NULL DEFAULT 0,
   lane INTEGER DEFAULT 1,
@@ -131,7 +136,7 @@ CREATE TABLE apalis_awaited (
 
 -- What happened to single tasks, for the other processes; only the last few thousand are kept.
 CREATE TABLE apalis_signal (
-  seq INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY CHECK (${given('seq')}),
   type TEXT NOT NULL,
   queue INTEGER NOT NULL,
   id TEXT NOT NULL

@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { BackendError, type StoreSignal, systemClock, type Timer } from '@apalis/core'
 import type { Database } from './database.ts'
 import { isBusy } from './sqlite-errors.ts'
+import { clamped } from './stored-values.ts'
 
 /** How often it is looked whether another connection has committed anything, in milliseconds: */
 const LOOK_EVERY_MS = {
@@ -14,7 +15,7 @@ const LOOK_EVERY_MS = {
 const STORM_MS = 5
 
 const VERSION = 'PRAGMA data_version'
-const QUEUES = 'SELECT name, paused, switches, signs FROM apalis_queue'
+const QUEUES = `SELECT name, paused, ${clamped('switches')}, ${clamped('signs')} FROM apalis_queue`
 const FIRST_SIGNAL = 'SELECT min(seq) FROM apalis_signal'
 const LAST_SIGNAL = 'SELECT max(seq) FROM apalis_signal'
 const SIGNALS = `SELECT s.seq, s.type, q.name, s.id FROM apalis_signal s
@@ -102,10 +103,10 @@ export class Signals {
   }
 
   #watch(): void {
-    const { file, path } = this.#database
+    const { file } = this.#database
     if (file === undefined) return
     try {
-      this.#watcher = watch(`${path}-wal`, { persistent: false }, () => this.#hurry())
+      this.#watcher = watch(file.log, { persistent: false }, () => this.#hurry())
       this.#watcher.on('error', () => this.#unwatch())
     } catch {
       // No such thing here, or no more of them: then it is looked more often.

@@ -8,6 +8,12 @@ export function clamped(column: string): string {
   return `max(min(${column}, 9007199254740991), -9007199254740991)`
 }
 
+/** SQL: what can be an instant or a duration in milliseconds; null for anything else. */
+export function milliseconds(column: string): string {
+  return `CASE WHEN typeof(${column}) IN ('integer', 'real')
+    AND ${column} BETWEEN -${LAST_INSTANT} AND ${LAST_INSTANT} THEN ${column} END`
+}
+
 /** Whether a value that was read is a whole number of at least `min`. */
 export function isWhole(value: unknown, min: number): value is number {
   return (
@@ -55,6 +61,12 @@ function isFailure(value: unknown): value is StoredFailure {
     isInstant(at) &&
     typeof attempt === 'number'
   )
+}
+
+/** Text that was read, as names; none where it is no list of them. */
+export function parseNames(text: unknown): readonly string[] {
+  const value = typeof text === 'string' ? parse(text) : undefined
+  return Array.isArray(value) && value.every((name) => typeof name === 'string') ? value : []
 }
 
 function parse(text: string): unknown {

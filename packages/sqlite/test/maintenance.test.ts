@@ -112,6 +112,29 @@ test('a backup has what was committed, while work goes on, and its name only whe
   assert.equal((await second.queue<number>('work').metrics()).pending, 5_001)
 })
 
+test('a backup takes nothing of what was done to the one before, whoever was killed at it', async () => {
+  using folder = testFolder()
+  await using storage = await SqliteStorage.open(folder.file())
+  const tasks = storage.queue<number>('work')
+  await tasks.push(1)
+  await storage.backup(folder.file('copy.db'))
+  const program = start('killed.ts', [folder.file('copy.db')])
+  assert.equal(await program.ended, 'SIGKILL', program.output)
+  assert.ok(statSync(folder.file('copy.db-wal')).size > 0)
+  await tasks.pushBulk(Array.from({ length: 500 }, (_, index) => index))
+  await storage.backup(folder.file('copy.db'))
+  await using copy = await SqliteStorage.open(folder.file('copy.db'))
+  assert.equal((await copy.queue<number>('work').metrics()).pending, 501)
+  const connection = new DatabaseSync(folder.file('copy.db'))
+  assert.deepEqual(
+    { ...connection.prepare('PRAGMA integrity_check').get() },
+    {
+      integrity_check: 'ok',
+    },
+  )
+  connection.close()
+})
+
 test('a backup of a storage in memory, and of one on another client', async () => {
   using folder = testFolder()
   await using memory = await SqliteStorage.open(':memory:')

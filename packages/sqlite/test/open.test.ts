@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
@@ -7,6 +16,7 @@ import { pathToFileURL } from 'node:url'
 import { isBackendError, OptionError } from '@apalis/core'
 import { SqliteStorage, type SqliteStorageOptions } from '@apalis/sqlite'
 import { testFolder } from './support/files.ts'
+import { start } from './support/programs.ts'
 
 async function assertRefused(
   path: string,
@@ -110,6 +120,51 @@ test('a file or folder without the right to write is refused', async () => {
   chmodSync(folder.file('sub'), 0o555)
   await asAnybody(() => assertRefused(path, /cannot be written to|cannot be opened or made/))
   chmodSync(folder.file('sub'), 0o755)
+})
+
+test('a log without its file is refused: nothing that was stored is given up in silence', async () => {
+  for (const [change, what] of [
+    [unlinkSync, /is gone, while the log/],
+    [(path: string) => truncateSync(path), /is empty, while the log/],
+  ] as const) {
+    using folder = testFolder()
+    const path = folder.file()
+    const program = start('killed.ts', [path])
+    assert.equal(await program.ended, 'SIGKILL', program.output)
+    copyFileSync(path, folder.file('copy'))
+    change(path)
+    await assertRefused(path, what)
+    copyFileSync(folder.file('copy'), path)
+    const storage = await SqliteStorage.open(path)
+    assert.equal((await storage.queue<number>('work').metrics()).pending, 100)
+    await storage.close()
+  }
+})
+
+test('what `connect` gives back has to be a connection to the path', async () => {
+  using folder = testFolder()
+  const path = folder.file()
+  const refused: readonly (readonly [(path: string) => unknown, RegExp])[] = [
+    [() => new DatabaseSync(folder.file('other.db')), /what was opened is .*other\.db/],
+    [() => new DatabaseSync(':memory:'), /what was opened is a database in memory/],
+    [
+      (file) => {
+        const closed = new DatabaseSync(file)
+        closed.close()
+        return closed
+      },
+      /not open/,
+    ],
+    [() => assert.fail('no client'), /no client/],
+  ]
+  for (const [connect, why] of refused) await assertRefused(path, why, { connect } as never)
+  for (const connect of [() => undefined, async () => new DatabaseSync(path), () => ({})]) {
+    const open = SqliteStorage.open(path, { connect } as never)
+    await assert.rejects(open, (error) => error instanceof OptionError)
+  }
+  // Whatever its rows look like.
+  const connect = (file: string): DatabaseSync => new DatabaseSync(file, { returnArrays: true })
+  await (await SqliteStorage.open(path, { connect })).close()
 })
 
 /** Modes of files stop nobody who is root. */

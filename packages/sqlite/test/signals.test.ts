@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { renameSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { isBackendError, sleep, type StoreSignal, systemClock } from '@apalis/core'
@@ -161,6 +161,52 @@ for (const [what, change] of [
     await store.close()
   })
 }
+
+for (const [what, change, why] of [
+  ['emptied', (path: string) => truncateSync(path), /the file was emptied/],
+  ['without its log', (path: string) => unlinkSync(`${path}-wal`), /db-wal, which belongs to it/],
+  [
+    'without the memory that its users share',
+    (path: string) => unlinkSync(`${path}-shm`),
+    /db-shm, which belongs to it/,
+  ],
+] as const) {
+  test(`a file that is ${what} while it is open ends listening, and fails every call`, async () => {
+    using folder = testFolder()
+    const path = folder.file()
+    const store = await openStore(path)
+    await insert(store, 'a')
+    const ended = Promise.withResolvers<unknown>()
+    await store.listen(() => {}, ended.resolve)
+    change(path)
+    // Nobody may have told that it is to be looked.
+    await assert.rejects(
+      insert(store, 'b'),
+      (error) => isBackendError(error) && why.test(error.message),
+    )
+    await assert.rejects(store.get(queue, ['a']), why)
+    await assert.rejects(async () => store.listen(() => {}), why)
+    assert.match(String(await ended.promise), why)
+    await store.close()
+    if (what === 'emptied') return
+    const again = await openStore(path)
+    assert.equal((await again.count(queue)).pending, 1)
+    await again.close()
+  })
+}
+
+test('a link to the file leads to its log', async () => {
+  using folder = testFolder()
+  await (await openStore(folder.file())).close()
+  symlinkSync(folder.file(), folder.file('link.db'))
+  const store = await openStore(folder.file('link.db'))
+  const other = await openStore(folder.file())
+  await insert(store, 'a')
+  assert.equal((await other.count(queue)).pending, 1)
+  unlinkSync(`${folder.file()}-wal`)
+  await assert.rejects(insert(store, 'b'), /db-wal, which belongs to it/)
+  await Promise.all([store.close(), other.close()])
+})
 
 test('whoever listens to nothing keeps no process alive and looks at nothing', async () => {
   using folder = testFolder()

@@ -1,3 +1,5 @@
+import { afterMicrotasks } from './microtasks.ts'
+
 /** How calls are grouped. */
 export interface GroupCommitOptions<Call, Answer> {
   /** Carries out calls together; answers each, in order. */
@@ -67,11 +69,8 @@ export class GroupCommit<Call, Answer> {
   }
 
   #schedule(): void {
-    // A tick that is asked for from a microtask comes after all the microtasks of the turn.
-    queueMicrotask(() => {
-      process.nextTick(() => {
-        void this.#next()
-      })
+    afterMicrotasks(() => {
+      void this.#next()
     })
   }
 

@@ -1,4 +1,5 @@
 import { isBackendError } from '../errors/backend-errors.ts'
+import { microtasksDone } from '../internal/microtasks.ts'
 import type {
   Claimed,
   ClaimOptions,
@@ -16,6 +17,12 @@ interface Claim extends PromiseWithResolvers<Claimed> {
   readonly limit: number
   readonly options: ClaimOptions
 }
+
+/**
+ * So many rounds of microtasks a settle waits for a claim, or the other way round: an answer leads to the one at once, and
+ * to the other after the tasks of the answer have begun, and those of them have ended that never wait.
+ */
+const ROUNDS = 3
 
 /** The settles and claims of one incarnation: one of each that meet in a turn of the event loop travel as one `exchange`. */
 export class RoundTrips {
@@ -53,10 +60,12 @@ export class RoundTrips {
 
   #schedule(): void {
     if (this.#settle !== undefined && this.#claim !== undefined) return
-    // A tick that is asked for from a microtask comes after all the microtasks of the turn.
-    queueMicrotask(() => {
-      process.nextTick(() => this.#go())
-    })
+    void this.#afterRounds()
+  }
+
+  async #afterRounds(): Promise<void> {
+    for (let round = 0; round < ROUNDS; round += 1) await microtasksDone()
+    this.#go()
   }
 
   #go(): void {

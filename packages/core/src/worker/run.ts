@@ -219,6 +219,9 @@ export class Run {
         await this.#waitForCapacity()
         continue
       }
+      // What never waits has ended then, and makes room: many small claims would cost more than few large ones.
+      await microtasksDone()
+      if (over.aborted || !lease.trusted || !this.#mayStart() || this.#capacity() <= 0) continue
       try {
         stream ??= this.#backend.poll(this.#context)
         // What will have ended by the time the answer is here makes room as well.

@@ -138,3 +138,26 @@ test('two workers that share a limit neither exceed it nor starve', async () => 
   assert.ok(ran.a >= 300 && ran.b >= 300, `a ${ran.a}, b ${ran.b}`)
   for (const { queue } of workers) assert.equal((await queue.metrics()).running, 0)
 })
+
+test('tasks that never wait are claimed as many at once as may run, also after some have waited', async () => {
+  const clock = new TestClock()
+  const sizes: number[] = []
+  const store = claimsTold(clock, 0, (ids) => sizes.push(ids.length))
+  const queue = new Storage(store, { clock }).queue<number>('fast')
+  await queue.pushBulk(Array.from({ length: 2_000 }, (_, index) => index))
+  let ended = 0
+  const worker = new WorkerBuilder('w')
+    .backend(queue)
+    .layer(concurrency(100))
+    .build(async (index, { worker: me }) => {
+      if (index < 42) await turn()
+      ended += 1
+      if (ended === 2_000) me.stop()
+    })
+  await worker.run()
+  // Not in two halves that wait for each other: what has ended while others began makes room as well.
+  assert.ok(
+    sizes.slice(5).every((size) => size === 100 || size === sizes.at(-1)),
+    sizes.join(' '),
+  )
+})
