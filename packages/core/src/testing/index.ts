@@ -31,7 +31,6 @@ export {
 } from './faulty-store.ts'
 export { conformance } from './conformance/index.ts'
 export { model, ModelError, type ModelOptions, type ModelReport } from './model/model.ts'
-export { simulate, type SimulatedRun, type SimulateOptions } from './simulation/simulate.ts'
 export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {
   BareHarness,

@@ -5,6 +5,7 @@ import {
   isBackendError,
   isDuplicateTaskError,
   isEncodeError,
+  isUnknownOutcomeError,
 } from '../../src/errors/backend-errors.ts'
 import { OptionError } from '../../src/internal/validate.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
@@ -195,6 +196,25 @@ describe('Queue.pushStream', () => {
     await assert.rejects(queue.pushStream(later()), names)
     assert.equal(ended, 2)
     assert.equal((await lab.rows('q')).length, 2_000)
+  })
+
+  it('carries the ids of the batch of which nobody knows, with which that can be stored as a bulk', async () => {
+    for (const fault of ['failAfter', 'failBefore'] as const) {
+      const lab = new Lab()
+      const queue = lab.storage.queue<number>('q')
+      const numbers = upTo(2_500)
+      lab.store[fault]('insert', new Error('connection reset'), { skip: 1 })
+      let unknown: readonly string[] = []
+      await assert.rejects(queue.pushStream(numbers), (error) => {
+        assert.ok(isUnknownOutcomeError(error))
+        unknown = error.ids
+        return true
+      })
+      assert.equal((await lab.rows('q')).length, fault === 'failAfter' ? 2_000 : 1_000)
+      const batch = numbers.slice(1_000, 2_000)
+      assert.deepEqual(await queue.pushBulk(batch, { ids: unknown }), unknown)
+      assert.deepEqual(await lab.args('q'), numbers.slice(0, 2_000))
+    }
   })
 
   it('passes on what the source throws, after what is on its way has ended', async () => {

@@ -1,44 +1,15 @@
 import assert from 'node:assert/strict'
-import {
-  isBackendError,
-  isEncodeError,
-  isUnknownOutcomeError,
-} from '../../errors/backend-errors.ts'
+import { isBackendError, isEncodeError } from '../../errors/backend-errors.ts'
 import { hasCode } from '../../internal/apalis-error.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, raise } from './kit.ts'
-import { ids, queue } from './store-kit.ts'
+import { queue } from './store-kit.ts'
+import { repeatedPushCases, unknownPushCases } from './unknown-pushes.ts'
 
 /** What a push promises beside storing its task. */
 export const pushingCases: readonly CaseDefinition[] = [
-  {
-    name: 'a push whose commit is unknown says so with the ids, and repeating it with them stores nothing twice',
-    async run(world) {
-      const { storage, wire } = await world.process()
-      const tasks = storage.queue<string>(queue)
-      wire.loseAnswer('insert', 1)
-      let unknown: readonly string[] = []
-      await assert.rejects(tasks.push('a'), (error) => {
-        if (isUnknownOutcomeError(error)) unknown = error.ids
-        return isUnknownOutcomeError(error)
-      })
-      const [id] = unknown
-      assert.ok(id !== undefined)
-      assert.equal(unknown.length, 1)
-      assert.equal(await tasks.push('a', { id }), id)
-      wire.loseAnswer('insert', 1)
-      await assert.rejects(tasks.pushBulk(['b', 'c']), (error) => {
-        if (isUnknownOutcomeError(error)) unknown = error.ids
-        return isUnknownOutcomeError(error)
-      })
-      const rows = await world.rows(queue)
-      assert.deepEqual(ids(rows), [id, ...unknown])
-      assert.deepEqual(
-        rows.map(({ args }) => args),
-        ['"a"', '"b"', '"c"'],
-      )
-    },
-  },
+  ...unknownPushCases,
+  ...repeatedPushCases,
   {
     name: 'a push that surely failed says so, and stored nothing',
     async run(world) {
