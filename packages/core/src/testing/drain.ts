@@ -49,9 +49,10 @@ interface NoData {
  * `drain([[orders, placeOrder], [emails, { build }]])`; one is emptied after the other, in turns, until all are empty.
  *
  * The workers are real, made for this call, and stopped at its end. What a handler throws is the end of its run. Rejects
- * with a `DrainError` that names what remains when tasks are due that do not run, a queue being paused for example, after
- * `limit` runs, and when it is not over `within` that time, a handler that never ends being interrupted; with the
- * `WorkerError` of a worker that failed; and with an `OptionError`.
+ * with a `DrainError` that names what remains: when tasks are due that do not run, a queue being paused for example; when
+ * more are due after `limit` runs; and when it is not over `within` that time, a handler that still runs being
+ * interrupted. Rejects also with the `WorkerError` of a worker that failed, and with a `BackendError` where the storage
+ * cannot be looked at.
  */
 export function drain<const Sources extends readonly DrainableQueue<unknown, never>[]>(
   queues: {

@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
+import { toStoredError } from '../errors/stored-error.ts'
 import { render } from '../internal/render.ts'
 import type { Metrics } from '../storage/capabilities.ts'
 import type { QueueContext } from '../task/task.ts'
@@ -125,14 +126,18 @@ export class Draining {
   }
 
   async #fail(why: string): Promise<never> {
-    const looked = Promise.all(this.#lanes.map(({ queue }) => remainsOf(queue)))
     const enough = new AbortController()
-    const late = sleep(systemClock, LOOK_MS, { signal: enough.signal }).then(() => [
-      '  nobody knows: the storage does not answer',
+    const remains = await Promise.race([
+      Promise.all(this.#lanes.map(({ queue }) => remainsOf(queue))).catch((error: unknown) => [
+        `  nobody knows: ${toStoredError(error).message}`,
+      ]),
+      sleep(systemClock, LOOK_MS, { signal: enough.signal }).then(() => [
+        '  nobody knows: the storage does not answer',
+      ]),
     ])
-    const remains = (await Promise.race([looked, late])).filter((text) => text !== '')
     enough.abort()
-    const what = remains.length === 0 ? ' no task' : `\n${remains.join('\n')}`
+    const lines = remains.filter((text) => text !== '')
+    const what = lines.length === 0 ? ' no task' : `\n${lines.join('\n')}`
     throw new DrainError(`drain gave up: ${why}; what remains:${what}`, drainedOf(this.#ends))
   }
 }

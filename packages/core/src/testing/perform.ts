@@ -8,7 +8,7 @@ import { Queue } from '../storage/queue.ts'
 import type { QueueOptions } from '../storage/queue-options.ts'
 import type { TaskResult } from '../storage/results.ts'
 import { Storage } from '../storage/storage.ts'
-import type { Claimed, ClaimOptions, WorkerRef } from '../storage/task-store.ts'
+import type { Claimed } from '../storage/task-store.ts'
 import type { QueueContext } from '../task/task.ts'
 import type { PushOptions } from '../task/task-builder.ts'
 import type { Clock } from '../time/clock.ts'
@@ -128,8 +128,18 @@ class AttemptStore extends MemoryStore {
     this.#attempt = attempt
   }
 
-  override async claim(worker: WorkerRef, limit: number, options: ClaimOptions): Promise<Claimed> {
-    const { rows, ...others } = await super.claim(worker, limit, options)
+  override async claim(...args: Parameters<MemoryStore['claim']>): Promise<Claimed> {
+    return this.#counted(await super.claim(...args))
+  }
+
+  override async exchange(
+    ...args: Parameters<MemoryStore['exchange']>
+  ): ReturnType<MemoryStore['exchange']> {
+    const { settled, claimed } = await super.exchange(...args)
+    return { settled, claimed: this.#counted(claimed) }
+  }
+
+  #counted({ rows, ...others }: Claimed): Claimed {
     return { ...others, rows: rows.map((row) => ({ ...row, attempt: this.#attempt })) }
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { json } from '../../src/codec/json.ts'
-import { BackendError } from '../../src/errors/backend-errors.ts'
+import { BackendError, isBackendError } from '../../src/errors/backend-errors.ts'
 import { AbortError, RetryAfterError } from '../../src/errors/task-errors.ts'
 import { isWorkerError } from '../../src/errors/worker-errors.ts'
 import { OptionError } from '../../src/internal/validate.ts'
@@ -296,6 +296,19 @@ test('a storage that does not answer is an error too', async (context) => {
   context.mock.timers.tick(1_000)
   assert.match((await draining).message, /took longer than 10000 ms.*the storage does not answer/s)
   held.release()
+})
+
+test('a storage that cannot be looked at is told', async () => {
+  const { store, numbers } = lab()
+  await numbers.pushBulk([1, 2])
+  store.failBefore('list', new Error('connection refused'))
+  const { message } = await errorOf(drain(numbers, (n) => n, { limit: 1 }))
+  assert.match(message, /and more are due; what remains:\n {2}nobody knows: .*connection refused$/)
+  store.failBefore('count', new Error('connection refused'))
+  await assert.rejects(
+    drain(numbers, (n) => n),
+    isBackendError,
+  )
 })
 
 test('a worker that fails for good rejects', async () => {

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { taskStream } from '../../src/backend/task-stream.ts'
-import type { Backend } from '../../src/backend/backend.ts'
 import { json } from '../../src/codec/json.ts'
 import { BackendError } from '../../src/errors/backend-errors.ts'
 import { AbortError, OverloadedError, RetryAfterError } from '../../src/errors/task-errors.ts'
@@ -13,13 +11,10 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { Storage } from '../../src/storage/storage.ts'
 import type { Layer } from '../../src/service/service.ts'
 import { constant } from '../../src/task/backoff.ts'
-import { TaskBuilder } from '../../src/task/task-builder.ts'
-import type { Task } from '../../src/task/task.ts'
 import { FaultyStore } from '../../src/testing/faulty-store.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 import { TestWorker } from '../../src/testing/test-worker.ts'
 import { WorkerBuilder } from '../../src/worker/worker-builder.ts'
-import { ListBackend } from '../worker/list-backend.ts'
 
 function lab() {
   const clock = new TestClock()
@@ -78,24 +73,6 @@ test('nothing due is undefined, as often as one asks, and a later task is found'
   assert.equal(await worker.executeNext(), undefined)
   await numbers.push(2, { delay: '1m' })
   assert.equal(await worker.executeNext(), undefined)
-})
-
-test('nothing runs on a paused queue, whenever it was paused, and all of it does again', async () => {
-  const { clock, numbers } = lab()
-  await numbers.push(1)
-  await numbers.pause()
-  await using worker = new TestWorker(numbers, (builder) => builder.build((n) => n))
-  assert.equal(await worker.executeNext(), undefined)
-  await clock.advance('1m')
-  assert.equal(await worker.executeNext(), undefined)
-  await numbers.resume()
-  assert.equal((await worker.executeNext())?.result, 1)
-  await numbers.push(2)
-  await numbers.pause()
-  await clock.settle()
-  assert.equal(await worker.executeNext(), undefined)
-  await numbers.resume()
-  assert.equal((await worker.executeNext())?.result, 2)
 })
 
 test('a failed run says when it runs again, and does when the clock is there', async () => {
@@ -296,6 +273,29 @@ test('stopping lets the task that runs finish, and leaves no timers', async () =
   assert.equal(clock.timers, 0)
 })
 
+test('aborting interrupts what runs', async () => {
+  const { numbers } = lab()
+  const began = Promise.withResolvers<void>()
+  const worker = new TestWorker(numbers, (builder) =>
+    builder.build(
+      (_n, { signal }) =>
+        new Promise<number>((_, reject) => {
+          began.resolve()
+          signal.addEventListener('abort', () => reject(signal.reason))
+        }),
+    ),
+  )
+  const taskId = await numbers.push(7)
+  const ending = worker.executeNext()
+  await began.promise
+  worker.abort()
+  const end = await ending
+  assert.equal(end?.outcome, 'released')
+  assert.equal(end.error, undefined)
+  await worker.stop()
+  assert.equal((await numbers.fetchById(taskId))?.parts.attempt.current, 0)
+})
+
 test('a task given back before it began has not ended: it runs when there is room', async () => {
   const clock = new TestClock()
   const store = new FaultyStore(new MemoryStore({ clock }))
@@ -332,42 +332,6 @@ test('a worker that fails for good rejects', async () => {
   const isTheFailure = (error: unknown): boolean => isWorkerError(error) && error.cause === broken
   await assert.rejects(worker.executeNext(), isTheFailure)
   await assert.rejects(worker.executeNext(), isTheFailure)
-})
-
-test('a source that keeps nothing and ends', async () => {
-  async function* source(): AsyncGenerator<Task<string> | undefined> {
-    yield new TaskBuilder('a').build()
-    yield undefined
-    yield new TaskBuilder('b').build()
-  }
-  const backend: Backend<string> = { name: 'pipe', poll: () => taskStream(source()) }
-  await using worker = new TestWorker(backend, (builder) =>
-    builder.build((text) => text.toUpperCase()),
-  )
-  assert.equal((await worker.executeNext())?.result, 'A')
-  assert.equal(await worker.executeNext(), undefined)
-  assert.equal((await worker.executeNext())?.result, 'B')
-  assert.equal(await worker.executeNext(), undefined)
-  assert.equal(worker.context.state, 'stopped')
-})
-
-test('the backend keeps its layer, its clock and its settlements', async () => {
-  const clock = new TestClock()
-  const seen: unknown[] = []
-  const layer: Layer = (inner) => ({
-    call: (request) => {
-      seen.push(request.task.args)
-      return inner.call(request)
-    },
-  })
-  const backend = new ListBackend([1, 2], { clock, layer })
-  await using worker = new TestWorker(backend, (builder) => builder.build((n) => n + 1))
-  for await (const _end of worker.stream());
-  assert.deepEqual(seen, [1, 2])
-  assert.deepEqual(backend.outcomes, [
-    { type: 'done', result: 2 },
-    { type: 'done', result: 3 },
-  ])
 })
 
 test('what builds no worker, or another one, is refused', () => {
