@@ -54,7 +54,7 @@ export interface WaitingRow {
 export const WAITING_COLUMNS = `seq, status, lane, id, args, priority, attempt, attempts, run_at, created_at, epoch,
   rescues, releases, timeout_ms, unique_key, metadata, failures`
 
-const NO_FAILURES: readonly StoredFailure[] = []
+const NO_FAILURES: readonly StoredFailure[] = Object.freeze([])
 
 /** Reads a row that waits; a text says what of it cannot be used. */
 export function waitingRow(values: Values): WaitingRow | string {

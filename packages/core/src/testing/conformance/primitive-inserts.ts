@@ -76,6 +76,35 @@ export const insertPrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: "what went in and what came out are the caller's: changing them changes nothing that is stored",
+    async run(world) {
+      const store = await world.store()
+      const worker = await enlist(store, 'w')
+      const metadata = { deep: { list: [1] } }
+      const changes = { metadata: { deep: { list: [2] } } }
+      const error = stored('e')
+      await store.insert(queue, [newRow('a', { metadata })])
+      metadata.deep.list.push(3)
+      spoil(await read(store, 'a'))
+      assert.deepEqual((await read(store, 'a')).metadata, { deep: { list: [1] } })
+      await store.update(queue, 'a', changes)
+      changes.metadata.deep.list.push(3)
+      const row = await claimOne(store, worker)
+      const { id, epoch } = row
+      spoil(row)
+      const outcome = { type: 'failed', error, retryInMs: 0 } as const
+      await store.settle(worker, [{ id, epoch, outcome }])
+      Object.assign(error, { message: 'another' })
+      for (const one of await store.list(queue, { offset: 0, limit: 1 })) spoil(one)
+      for (const one of await store.watch(queue, ['a'])) if (one !== undefined) spoil(one)
+      const after = await read(store, 'a')
+      assert.deepEqual(
+        [after.args, after.metadata, after.errors.map(({ message }) => message)],
+        ['"a"', { deep: { list: [2] } }, ['e']],
+      )
+    },
+  },
+  {
     name: 'a row without runAt and delay is due when it was inserted; a delay counts from the insert',
     async run(world) {
       const store = await world.store()
@@ -264,3 +293,20 @@ export const insertPrimitives: readonly CaseDefinition[] = [
     },
   },
 ]
+
+/** Does to a row all that its types forbid; where it is frozen, that throws. */
+function spoil(row: { readonly metadata?: unknown; readonly errors: readonly unknown[] }): void {
+  const { metadata } = row as { readonly metadata?: { readonly deep: { readonly list: number[] } } }
+  for (const change of [
+    () => Object.assign(row, { args: 'spoiled' }),
+    () => metadata?.deep.list.push(4),
+    () => Object.assign(row.errors, { 0: { name: 'Error', message: 'spoiled' } }),
+    () => Object.assign(row.errors[0] ?? {}, { message: 'spoiled' }),
+  ]) {
+    try {
+      change()
+    } catch (thrown) {
+      assert.ok(thrown instanceof TypeError)
+    }
+  }
+}

@@ -288,6 +288,8 @@ export const leasePrimitives: readonly CaseDefinition[] = [
       assert.ok(beaten)
       assert.equal(beaten.startedAt, startedAt)
       assert.ok(beaten.lastBeatAt >= lastBeatAt + 15_000)
+      await store.register(worker)
+      assert.equal((await store.workers(queue))[0]?.startedAt, startedAt, 'it is the same one')
       await world.advance(35_000, { step: 35_000 })
       assert.equal((await store.workers(queue))[0]?.live, false)
       assert.deepEqual(ids(await store.workers()).toSorted(), ['far', 'w'])

@@ -151,10 +151,11 @@ export const settlePrimitives: readonly CaseDefinition[] = [
     },
   },
   {
-    name: 'a repeated settle of the same outcome is `repeated`, another outcome is stale',
+    name: 'a repeated settle of the same outcome is `repeated`; of another outcome, or by another worker, it is stale',
     async run(world) {
       const store = await world.store()
       const worker = await enlist(store, 'w')
+      const other = await enlist(store, 'other')
       for (const [index, outcome] of outcomes.entries()) {
         const id = `task-${index}`
         await store.insert(queue, [newRow(id, { priority: 9 })])
@@ -174,10 +175,32 @@ export const settlePrimitives: readonly CaseDefinition[] = [
             `${another.type} after ${outcome.type}`,
           )
         }
+        assert.deepEqual(await store.settle(other, [settlement(row, outcome)]), ['stale'])
         assert.deepEqual(await read(store, id), before)
         // Out of the way of the next one.
         await store.kill(queue, id, stored('over'))
       }
+    },
+  },
+  {
+    name: 'a repeated settle is stale once the row shows something else: it was killed, or tried again',
+    async run(world) {
+      const store = await world.store()
+      const worker = await enlist(store, 'w')
+      await insert(store, 'killed', 'retried')
+      const [killed, retried] = await claim(store, worker)
+      assert.ok(killed && retried)
+      const settlements = [
+        settlement(killed, { type: 'failed', error: stored('e'), retryInMs: 60_000 }),
+        settlement(retried, { type: 'killed', error: stored('e') }),
+      ]
+      assert.deepEqual(await store.settle(worker, settlements), ['applied', 'applied'])
+      assert.deepEqual(await store.settle(worker, settlements), ['repeated', 'repeated'])
+      await store.kill(queue, 'killed', stored('no longer wanted'))
+      await store.retry(queue, 'retried', { resetAttempts: true })
+      const before = await store.get(queue, ['killed', 'retried'])
+      assert.deepEqual(await store.settle(worker, settlements), ['stale', 'stale'])
+      assert.deepEqual(await store.get(queue, ['killed', 'retried']), before)
     },
   },
   {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { StoreSignal } from '../../storage/task-store.ts'
+import type { ClaimedRow, StoreOutcome, StoreSignal } from '../../storage/task-store.ts'
 import type { CaseDefinition } from './definition.ts'
 import {
   claim,
@@ -10,6 +10,7 @@ import {
   queue,
   rescuing,
   settle,
+  settlement,
   stored,
 } from './store-kit.ts'
 
@@ -65,6 +66,45 @@ export const signalPrimitives: readonly CaseDefinition[] = [
       await insert(store, 'unheard')
       await world.quiet()
       assert.deepEqual(heard, [])
+    },
+  },
+  {
+    name: 'whatever brings a row back for others to claim signals `due`',
+    async run(world) {
+      const store = await world.store()
+      const other = await world.harness.open()
+      const worker = await enlist(store, 'w')
+      await insert(store, 'a')
+      let heard = 0
+      const listening = await other.listen(({ type }) => {
+        if (type === 'due') heard += 1
+      })
+      const tells = async (what: string, change: () => Promise<unknown>): Promise<void> => {
+        await world.advance(2_000)
+        heard = 0
+        await change()
+        await world.within(1_000, `${what} is heard`, () => heard > 0)
+      }
+      const claimed = (): Promise<ClaimedRow> => claimOne(store, worker)
+      const ends: readonly (readonly [string, StoreOutcome])[] = [
+        ['a failure', { type: 'failed', error: stored('e'), retryInMs: 0 }],
+        ['a release', { type: 'released', dueInMs: 0 }],
+      ]
+      for (const [what, outcome] of ends) {
+        const row = await claimed()
+        await tells(what, () => store.settle(worker, [settlement(row, outcome)]))
+      }
+      await claimed()
+      await tells('a taking', () => store.take(queue, 'a'))
+      await tells('an update', () => store.update(queue, 'a', { delayMs: 0 }))
+      await store.kill(queue, 'a', stored('e'))
+      await tells('a retry', () => store.retry(queue, 'a', { resetAttempts: true }))
+      await claimed()
+      await tells('a leave', () => store.leave(worker))
+      await claimOne(store, await enlist(store, 'dying'))
+      await world.advance(35_000, { step: 35_000 })
+      await tells('a rescue', () => store.rescue(queue, 10, rescuing))
+      await listening[Symbol.asyncDispose]()
     },
   },
   {
