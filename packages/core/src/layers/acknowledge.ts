@@ -1,6 +1,7 @@
 import { isPromise } from '../internal/promise.ts'
 import { func } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { orAborted } from '../service/cancellation.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, TaskRequest } from '../service/service.ts'
@@ -49,7 +50,7 @@ export function acknowledge<Args = unknown, Data = unknown, Context = unknown>(
       const value = result
       return after({ ok: true, result: value }, () => value)
     })
-  return Object.assign(layer, { layerName: 'acknowledge' })
+  return ownLayer(layer, { layerName: 'acknowledge' })
 }
 
 /** Never rejects; undefined when there is nothing to wait for. */

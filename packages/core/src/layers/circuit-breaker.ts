@@ -6,6 +6,7 @@ import {
 } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
 import { finiteNumber, func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, Obstacle, Service, TaskRequest } from '../service/service.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
@@ -66,8 +67,8 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
   const workers = new Set<WorkerContext>()
   const circuit = new Circuit(rules, (change) => tell(change, listeners, workers))
   const layer: Layer = (inner) => new CircuitService(inner, circuit, counts, workers)
+  ownLayer(layer, { layerName: 'circuitBreaker' })
   Object.assign(layer, {
-    layerName: 'circuitBreaker',
     onChange(listener: (change: CircuitChange) => void): () => void {
       const own = func('circuitBreaker onChange', listener).bind(undefined)
       listeners.add(own)

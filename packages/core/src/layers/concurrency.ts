@@ -1,4 +1,5 @@
 import { isPromise } from '../internal/promise.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, Obstacle, Service, TaskRequest } from '../service/service.ts'
 import type { Clock } from '../time/clock.ts'
@@ -23,7 +24,7 @@ export interface ConcurrencyLayer extends Layer {
 export function concurrency(limit: number): ConcurrencyLayer {
   const permits = new Permits(limit)
   const layer: Layer = (inner) => new ConcurrencyService(inner, permits)
-  Object.assign(layer, { layerName: 'concurrency', boundsInFlight: true })
+  ownLayer(layer, { layerName: 'concurrency', boundsInFlight: true })
   Object.defineProperties(layer, {
     limit: {
       get: () => permits.limit,

@@ -1,6 +1,7 @@
 import { isPromise } from '../internal/promise.ts'
 import { anObject, func } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { orAborted } from '../service/cancellation.ts'
 import { asRun, withData } from '../service/request.ts'
 import type { FromRequest, ProvidingLayer, TaskRequest } from '../service/service.ts'
@@ -33,7 +34,7 @@ export function extract<Args, Data, Context, Found extends Extractors<Args, Data
       const run = () => inner.call(withData(request, found as Extracted<Found>))
       return pending === undefined ? run() : pending.then(run)
     })
-  return Object.assign(layer, { layerName: 'extract' })
+  return ownLayer(layer, { layerName: 'extract' })
 }
 
 /** Fills `found`; undefined when nothing had to be waited for. */

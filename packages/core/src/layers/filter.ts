@@ -1,6 +1,7 @@
 import { AbortError, LayerError, RetryAfterError } from '../errors/task-errors.ts'
 import { func, show } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { withArgs } from '../service/request.ts'
 import type { ArgsLayer, Layer, TaskRequest } from '../service/service.ts'
 import type { Duration } from '../time/duration.ts'
@@ -46,7 +47,7 @@ export function filter<Args, Data, Context>(
     around(inner, (request) =>
       whenDecided(request, predicate(request), (verdict) => inner.call(passed(request, verdict))),
     )
-  return Object.assign(layer, { layerName: 'filter' })
+  return ownLayer(layer, { layerName: 'filter' })
 }
 
 /** The request that goes on; throws when none does. */

@@ -1,5 +1,6 @@
 import { OverloadedError } from '../errors/task-errors.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import type { Layer } from '../service/service.ts'
 
 /**
@@ -13,5 +14,5 @@ export function loadShed(): Layer {
       if (inner.capacity?.() === 0) throw new OverloadedError()
       return inner.call(request)
     })
-  return Object.assign(layer, { layerName: 'loadShed', shedsLoad: true })
+  return ownLayer(layer, { layerName: 'loadShed', shedsLoad: true })
 }

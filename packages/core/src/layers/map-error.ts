@@ -1,6 +1,7 @@
 import { isPromise } from '../internal/promise.ts'
 import { func } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import type { Layer, TaskRequest } from '../service/service.ts'
 import { whenDecided } from './decided.ts'
 
@@ -33,5 +34,5 @@ export function mapError<Args = unknown, Data = unknown, Context = unknown>(
       }
       return isPromise(result) ? result.then(undefined, fail) : result
     })
-  return Object.assign(layer, { layerName: 'mapError' })
+  return ownLayer(layer, { layerName: 'mapError' })
 }

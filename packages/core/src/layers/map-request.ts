@@ -1,5 +1,6 @@
 import { func } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { withArgs } from '../service/request.ts'
 import type { ArgsLayer, TaskRequest } from '../service/service.ts'
 import { whenDecided } from './decided.ts'
@@ -25,5 +26,5 @@ export function mapRequest<Args = unknown, Data = unknown, Context = unknown>(
         inner.call(withArgs(request, args)),
       ),
     )
-  return Object.assign(layer, { layerName: 'mapRequest' })
+  return ownLayer(layer, { layerName: 'mapRequest' })
 }

@@ -1,6 +1,7 @@
 import { isPromise } from '../internal/promise.ts'
 import { func } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import type { LayerTraits, Service, TaskRequest } from '../service/service.ts'
 import { whenDecided } from './decided.ts'
 
@@ -41,5 +42,5 @@ export function mapResult<Inner, Outer, Args = unknown, Data = unknown, Context 
       const result = inner.call(request)
       return isPromise(result) ? result.then(map) : map(result)
     })
-  return Object.assign(layer, { layerName: 'mapResult' })
+  return ownLayer(layer, { layerName: 'mapResult' })
 }

@@ -1,5 +1,6 @@
 import { RateLimitedError } from '../errors/task-errors.ts'
 import { knownKeys, wholeNumber } from '../internal/validate.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, Obstacle, Service, TaskRequest } from '../service/service.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -45,7 +46,7 @@ export function rateLimit(options: RateLimitOptions): RateLimitLayer {
   const tokens = new Tokens(perMs / limit, burst)
   const reason = `limit of ${limit} in ${perMs} ms reached`
   const layer: Layer = (inner) => new RateLimitService(inner, tokens, reason)
-  Object.assign(layer, { layerName: 'rateLimit' })
+  ownLayer(layer, { layerName: 'rateLimit' })
   Object.defineProperty(layer, 'tokens', { get: () => tokens.available() })
   // What it lacked was added just now.
   return layer as RateLimitLayer

@@ -8,6 +8,7 @@ import {
 import { isPromise } from '../internal/promise.ts'
 import { func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, Service, TaskRequest } from '../service/service.ts'
 import { type Backoff, exponential } from '../task/backoff.ts'
@@ -61,7 +62,7 @@ export function retry(options: RetryOptions = {}): Layer {
         new Tries(plan, inner, request).after(error),
       )
     })
-  return Object.assign(layer, { layerName: 'retry' })
+  return ownLayer(layer, { layerName: 'retry' })
 }
 
 interface Plan {

@@ -1,6 +1,7 @@
 import { isPromise } from '../internal/promise.ts'
 import { func, knownKeys } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import type { Layer, TaskRequest } from '../service/service.ts'
 import { tell } from './tell.ts'
 
@@ -47,5 +48,5 @@ export function tap<Args = unknown, Data = unknown, Context = unknown>(
       }
       return isPromise(result) ? result.then(succeeded, failed) : succeeded(result)
     })
-  return Object.assign(layer, { layerName: 'tap' })
+  return ownLayer(layer, { layerName: 'tap' })
 }

@@ -2,6 +2,7 @@ import { TimeoutError } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
 import { knownKeys } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { ABORT_GRACE_MS, RunCancellation } from '../service/cancellation.ts'
 import { asRun, withCancellation } from '../service/request.ts'
 import type { Layer, Service, TaskRequest } from '../service/service.ts'
@@ -25,7 +26,7 @@ export function timeout(duration: Duration, options: TimeoutOptions = {}): Layer
   const graceMs = durationMs('timeout grace', grace)
   const layer: Layer = (inner) =>
     around(inner, (request) => timed(request, inner, timeoutMs, graceMs))
-  return Object.assign(layer, { layerName: 'timeout' })
+  return ownLayer(layer, { layerName: 'timeout' })
 }
 
 function timed<Req extends TaskRequest, Res>(

@@ -4,6 +4,7 @@ import { func } from '../internal/validate.ts'
 import type { Timer } from '../time/clock.ts'
 import { around } from './around.ts'
 import { ABORT_GRACE_MS } from './cancellation.ts'
+import { ownLayer } from './own-layer.ts'
 import { asRun } from './request.ts'
 import type { Layer, Service, TaskRequest } from './service.ts'
 
@@ -37,7 +38,7 @@ export function use<Args = unknown, Data = unknown, Context = unknown>(
   const layerName = func('layer function', fn).name || 'use'
   const layer: Layer<Args, Data, Context> = (inner) =>
     around(inner, (request) => new Passage(layerName, inner, request).through(fn))
-  return Object.assign(layer, { layerName })
+  return ownLayer(layer, { layerName })
 }
 
 /** One call on its way through one layer function. */

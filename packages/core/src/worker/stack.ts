@@ -1,11 +1,14 @@
+import { isPromise } from '../internal/promise.ts'
 import { OptionError } from '../internal/validate.ts'
 import { forwardsCapacity } from '../service/around.ts'
+import { isOwnLayer } from '../service/own-layer.ts'
 import type { TaskRequest } from '../service/service.ts'
 import type { LayerInfo } from '../service/worker-context.ts'
 import type { Clock } from '../time/clock.ts'
 import { Entrance } from './entrance.ts'
 import { type LayerErrorListener, Limiter } from './limiter.ts'
 import type { NamedLayer, RawService } from './plan.ts'
+import { watched } from './watched.ts'
 
 /** A worker's layers around its handler, as one service. */
 export interface Stack {
@@ -34,7 +37,7 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
   const guard = (name: string, service: RawService): Limiter =>
     new Limiter(name, service, clock, onError)
   const own = innermost.capacity === undefined ? undefined : guard('handler', innermost)
-  let level = new Level(innermost, own, [])
+  let level = new Level(innermost, own, [], false)
   const limiters: (Limiter | undefined)[] = []
   for (const { name, layer } of layers.toReversed()) {
     const sheds = layer.shedsLoad === true
@@ -50,7 +53,8 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
     const limits = service !== inner && service.capacity !== undefined && !forwardsCapacity(service)
     const limiter = limits ? guard(name, service) : undefined
     limiters.unshift(limiter)
-    level = new Level(service, limiter, sheds ? [] : level.limiters)
+    const foreign = service !== inner && !isOwnLayer(layer)
+    level = new Level(service, limiter, sheds ? [] : level.limiters, foreign)
   }
   const entrance = new Entrance(level, level.limiters, clock)
   return {
@@ -68,18 +72,27 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
 class Level implements RawService {
   readonly #service: RawService
   readonly #limiter: Limiter | undefined
+  /** Of somebody else's: it may never end its calls. */
+  readonly #foreign: boolean
   /** Whoever has a say in the capacity, outermost first. */
   readonly limiters: readonly Limiter[]
 
-  constructor(service: RawService, limiter: Limiter | undefined, inside: readonly Limiter[]) {
+  constructor(
+    service: RawService,
+    limiter: Limiter | undefined,
+    inside: readonly Limiter[],
+    foreign: boolean,
+  ) {
     this.#service = service
     this.#limiter = limiter
+    this.#foreign = foreign
     this.limiters = limiter === undefined ? inside : [limiter, ...inside]
   }
 
   call(request: TaskRequest): unknown {
     this.#limiter?.arrive(request)
-    return this.#service.call(request)
+    const result = this.#service.call(request)
+    return this.#foreign && isPromise(result) ? watched(result, request) : result
   }
 
   capacity(ahead?: number): number {
