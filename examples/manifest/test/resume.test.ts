@@ -3,6 +3,7 @@ import { readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:f
 import { test } from 'node:test'
 
 import { begin, start } from './child.ts'
+import { type Events, readEvents, untilEvents } from './events.ts'
 import { sha256sum, sums } from './sha256sum.ts'
 import { tempFolder, type TempFolder } from './temp-folder.ts'
 
@@ -11,10 +12,10 @@ const FILES = 300
 test('after Ctrl-C the next run does what is left, and what has changed', async () => {
   await using folder = await folderOfFiles()
   await using first = begin(...args(folder, '-w', '1', '-f', '1'))
-  await until(folder, 'success', 50)
+  await untilEvents(folder.at('events'), 'success', 50)
   first.process.kill('SIGINT')
   assert.deepEqual(await first.ended, [130, null])
-  const { engage, success } = await read(folder)
+  const { engage, success } = await readEvents(folder.at('events'))
   assert.deepEqual(engage, success)
   const [path] = success
   assert.ok(path !== undefined)
@@ -26,7 +27,7 @@ test('after Ctrl-C the next run does what is left, and what has changed', async 
   assert.match(stderr, new RegExp(line, 'm'))
   assert.match(stdout, new RegExp(`^files +${FILES} \\(${success.length - 1} done before\\)$`, 'm'))
   await assertWhole(folder)
-  const starts = (await read(folder)).engage
+  const starts = (await readEvents(folder.at('events'))).engage
   // Each file once, and the changed one twice.
   assert.equal(starts.length, FILES + 1)
   assert.deepEqual(
@@ -43,7 +44,7 @@ test('after kill -9, wherever it hits, nothing is lost and what is done is not d
   await truncate(endless, 2 ** 42)
   let begun = 0
   let again = 0
-  const kills: [event: keyof Log, count: number][] = [
+  const kills: [event: keyof Events, count: number][] = [
     ['engage', 1],
     ['success', 100],
     ['success', 200],
@@ -54,10 +55,10 @@ test('after kill -9, wherever it hits, nothing is lost and what is done is not d
       await child.line(/^going on where an interrupted run stopped: /)
       await child.line(/^\d+ files? (is|are) still held by .* that died; .* taken back (by|now)/)
     }
-    await until(folder, event, count)
+    await untilEvents(folder.at('events'), event, count)
     child.process.kill('SIGKILL')
     assert.deepEqual(await child.ended, [null, 'SIGKILL'])
-    const { engage, success } = await read(folder)
+    const { engage, success } = await readEvents(folder.at('events'))
     const done = new Set(success)
     assert.equal(done.size, success.length)
     again += engage.slice(begun).filter((path) => !done.has(path)).length
@@ -67,7 +68,7 @@ test('after kill -9, wherever it hits, nothing is lost and what is done is not d
   const { status, stderr } = start(...args(folder))
   assert.equal(status, 0, stderr)
   await assertWhole(folder)
-  const { engage, success } = await read(folder)
+  const { engage, success } = await readEvents(folder.at('events'))
   // An end that was stored a moment before a kill may not be in the log. One in the log was not done again.
   assert.equal(new Set(success).size, success.length)
   const tasks = FILES + 1
@@ -104,32 +105,6 @@ async function changeUnseen(file: string): Promise<void> {
   const { size, atime, mtime } = await stat(file)
   await writeFile(file, 'x'.repeat(size))
   await utimes(file, atime, mtime)
-}
-
-/** The paths of the tasks that began, and of those that were done, in order. */
-interface Log {
-  readonly engage: readonly string[]
-  readonly success: readonly string[]
-}
-
-async function read(folder: TempFolder): Promise<Log> {
-  const lines = (await readFile(folder.at('events'), 'utf8')).split('\n').slice(0, -1)
-  const events: { event: string; path: string }[] = lines.map((line) => JSON.parse(line))
-  const paths = (type: string): string[] =>
-    events.flatMap(({ event, path }) => (event === type ? [path] : []))
-  return { engage: paths('engage'), success: paths('success') }
-}
-
-/** Settles once the log has so many of these events. */
-async function until(folder: TempFolder, event: keyof Log, count: number): Promise<void> {
-  for (let found = 0; found < count;) {
-    try {
-      found = (await readFile(folder.at('events'), 'utf8')).split(`"event":"${event}"`).length - 1
-    } catch (error) {
-      // Not there yet.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
-  }
 }
 
 /** The manifest says what `sha256sum` says, and nothing but it is left. */

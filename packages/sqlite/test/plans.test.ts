@@ -5,7 +5,7 @@ import { CLAIM_MANY, NEXT_DUE, NEXT_ROWS, PROMOTE } from '../src/claim.ts'
 import { ANY_READY, HELD, HOLDERS } from '../src/leases.ts'
 import { ODD } from '../src/odd-rows.ts'
 import { PURGEABLE } from '../src/purge.ts'
-import { SETTLE_DONE } from '../src/settle.ts'
+import { SETTLE_DONE, SETTLE_MANY_DONE } from '../src/settle.ts'
 import { testFolder } from './support/files.ts'
 import { openStore } from './support/stores.ts'
 
@@ -29,6 +29,7 @@ const plans: Readonly<Record<string, readonly [sql: string, ways: readonly strin
   ],
   'what was written by hand': [ODD, ['apalis_task_odd (queue=?)']],
   'the end of a claim': [SETTLE_DONE, ['apalis_task_id (queue=? AND id=?)']],
+  'the end of many': [SETTLE_MANY_DONE, ['apalis_task_id (queue=? AND id=?)']],
   'what to purge': [PURGEABLE, ['apalis_task_finished (queue=? AND status=? AND finished_at<?)']],
 }
 
