@@ -63,6 +63,8 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
     this.#hurried = false
     this.#rescueAt = Number.POSITIVE_INFINITY
     const { beat, stored } = await this.#beat()
+    // It began on time, but the process has stood still since: the next one is late already.
+    if (this.#isLate(clock.monotonic(), this.#nextAt ?? Infinity)) this.#onTime = 0
     if (stored.dueIn !== undefined) this.#incarnation.onDue(stored.dueIn)
     // What has lapsed by now is rescued now, or looked at again by the next regular beat: never in a loop.
     if (stored.rescueIn !== undefined && stored.rescueIn > 0) {
@@ -93,11 +95,14 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
   /** Counts the beat that begins at `now`, and sets the time of the next regular one. */
   #count(now: number): void {
     const nextAt = this.#nextAt ?? now
-    const late = now - Math.min(nextAt, this.#rescueAt) >= this.#everyMs / 2
     const regular = now >= nextAt
-    if (late) this.#onTime = 0
+    if (this.#isLate(now, Math.min(nextAt, this.#rescueAt))) this.#onTime = 0
     else if (regular && this.#nextAt !== undefined) this.#onTime += 1
     if (regular) this.#nextAt = now + this.#everyMs
+  }
+
+  #isLate(now: number, due: number): boolean {
+    return now - due >= this.#everyMs / 2
   }
 
   async #beat(): ReturnType<Incarnation['beat']> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { StoreBeat } from '../../storage/task-store.ts'
 import { claiming } from '../wire.ts'
 import type { CaseDefinition } from './definition.ts'
 import { Desk, type Run, Failing, failures, Notes } from './kit.ts'
@@ -134,6 +135,47 @@ export const rescueCases: readonly CaseDefinition[] = [
       await world.within(20_000, 'the task runs again', () => desk.runs.length === 2)
       const { rescues, attempt } = await world.row(queue, id)
       assert.deepEqual([rescues, attempt], [0, 1])
+    },
+  },
+  {
+    name: 'an answer that a stand-still of the machine has held up is no reason to rescue at once',
+    async run(world) {
+      const dying = await world.process()
+      const one = await world.process()
+      const other = await world.process({ callTimeout: '2m' })
+      const desk = new Desk<string>()
+      const tasks = one.storage.queue<string>(queue)
+      const dead = await tasks.push('dead')
+      dying.work(dying.storage.queue<string>(queue), desk.handler, { concurrency: 1 })
+      await world.until('it runs', () => desk.open === 1)
+      const id = await tasks.push('asleep')
+      one.work(tasks, desk.handler, { concurrency: 1 })
+      await world.until('the other runs', () => desk.open === 2)
+      one.wire.refuse('rescue')
+      let asleep = false
+      other.wire.intercept('beat', async (apply) => {
+        const beat = await apply()
+        // What the store's method of that name answers.
+        if (!asleep && (beat as StoreBeat).rescueIn === 0) {
+          asleep = true
+          one.freeze()
+          other.freeze()
+        }
+        return beat
+      })
+      const notes = new Notes<string>()
+      other.work(other.storage.queue<string>(queue), notes.handler)
+      await world.quiet()
+      dying.die()
+      await world.within(60_000, 'the machine sleeps', () => asleep)
+      await world.advance(60_000, { step: 20_000 })
+      other.thaw()
+      await world.advance(8_000)
+      assert.equal((await world.row(queue, id)).rescues, 0)
+      one.thaw()
+      await world.within(60_000, 'both run again', () => notes.args.length + desk.runs.length > 3)
+      assert.equal((await world.row(queue, id)).rescues, 0)
+      assert.equal((await world.row(queue, dead)).rescues, 1)
     },
   },
   {
