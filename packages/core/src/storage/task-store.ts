@@ -254,7 +254,7 @@ export interface StoreBeat {
   /** Every claim that the storage holds for the worker. */
   readonly held: readonly Claim[]
   readonly paused: boolean
-  /** In how many milliseconds the next row is due, 0 when one is; absent when there is none. */
+  /** In how many milliseconds the next row is due, 0 when one is; absent when there is none, and while the queue is paused. */
   readonly dueIn?: number
   /** In how many milliseconds the next lease of another worker with claims in this queue lapses, 0 when one has; absent when there is none. */
   readonly rescueIn?: number

@@ -135,7 +135,8 @@ export const claimPrimitives: readonly CaseDefinition[] = [
       await store.pause(queue, true)
       await store.pause(queue, true)
       assert.deepEqual(await claim(other, worker), [])
-      assert.equal((await other.beat(worker)).paused, true)
+      const { paused, dueIn } = await other.beat(worker)
+      assert.deepEqual([paused, dueIn], [true, undefined], 'nothing to wake up for')
       assert.deepEqual(
         (await other.queues()).find(({ name }) => name === queue),
         { name: queue, paused: true },
