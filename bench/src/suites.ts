@@ -1,5 +1,6 @@
 import type { Suite } from './contender.ts'
 import { memory } from './memory/contenders.ts'
+import { layerCosts } from './memory/layers.ts'
 import { burnDown } from './sqlite/burn-down.ts'
 import { calls } from './sqlite/calls.ts'
 import { due } from './sqlite/due.ts'
@@ -17,6 +18,7 @@ export const suites: Readonly<Record<string, Suite>> = {
     tasks: 200_000,
     rounds: 5,
   },
+  layers: layerCosts,
   sqlite: burnDown,
   'sqlite-push': push,
   'sqlite-latency': latency,

@@ -54,10 +54,11 @@ const MOST = 1_000_000
 
 /**
  * Stops calling what keeps failing. Closed it lets every call through; after `failures` in a row, or when the `rate` of
- * failures is reached, it is open for the time of `recovery`: its capacity is 0, so the worker claims nothing. Then it is half-open: it lets
- * `probes` through at once, closes when `successes` of them have succeeded, and opens again when one fails. Calls that
- * were refused, given back, interrupted by a shutdown, killed or lost count as neither. One instance given to several
- * workers is one circuit for all of them. Changes are told as `custom` events `circuitBreaker`. apalis's `CircuitBreakerLayer`.
+ * failures is reached, it is open for the time of `recovery`: its capacity is 0, so the worker claims nothing. Then it is
+ * half-open: it lets `probes` through at once, closes when `successes` of them have succeeded, and opens again when one
+ * fails. Calls that were refused, given back, interrupted by a shutdown, killed or lost count as neither. One instance
+ * given to several workers is one circuit for all of them. Changes are told as `custom` events `circuitBreaker`. apalis's
+ * `CircuitBreakerLayer`.
  */
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreakerLayer {
   const rules = checked(options)

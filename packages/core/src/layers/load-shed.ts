@@ -6,7 +6,8 @@ import type { Layer } from '../service/service.ts'
 /**
  * Refuses calls, with an `OverloadedError`, while what stands inside takes none, instead of holding back the claims: a
  * refused task is given back without using an attempt and is due again in about a second. For tasks that other workers
- * could run meanwhile; where nobody else can, holding back costs less. Inert when nothing inside limits. tower's `LoadShedLayer`.
+ * could run meanwhile; where nobody else can, holding back costs less. Inert when nothing inside limits. tower's
+ * `LoadShedLayer`.
  */
 export function loadShed(): Layer {
   const layer: Layer = (inner) =>

@@ -2,9 +2,9 @@ import { asRun } from '../service/request.ts'
 import type { TaskRequest } from '../service/service.ts'
 
 /**
- * Waits inside of a run: for what `until` gives, or without it for the time, and never longer than that. True: it was worth
- * it; false: the time passed and `until` had not settled, or the worker begins to stop. Rejects with the reason at once when
- * the run is aborted, and with what `until` rejects with.
+ * Waits inside of a run: for what `until` gives, or without it for the time, and never longer than that. True: it was
+ * worth it; false: the time passed and `until` had not settled, or the worker begins to stop. Rejects with the reason at
+ * once when the run is aborted, and with what `until` rejects with.
  */
 export function pause<Req extends TaskRequest>(
   request: Req,

@@ -14,8 +14,9 @@ export interface RateLimitOptions {
   /** That length of time. @default '1s' */
   readonly per?: Duration
   /**
-   * How many of them may begin at the same moment, after a time with fewer: in any length of time `per` at most
-   * `limit + burst - 1` calls begin. @default 1, evenly spaced; above 100 a second what comes in 10 ms, for timers are no finer
+   * How many of them may begin at the same moment, after a time with fewer. In any length of time `per` at most
+   * `limit + burst - 1` calls begin.
+   * @default 1, evenly spaced; above 100 a second as many as come in 10 ms, since timers are no finer
    */
   readonly burst?: number
 }
@@ -27,24 +28,25 @@ export interface RateLimitLayer extends Layer {
   readonly tokens: number
 }
 
-/** Timers are not finer than a few milliseconds: a bucket that holds less than they are late by loses what it could not hold. */
+/** Timers may be late by this much: a bucket that holds less than comes meanwhile loses the rest. */
 const TIMER_MS = 10
 const MOST = 1_000_000_000
 
 /**
- * At most `limit` calls a length of time: a token bucket, full at first. Its capacity is its whole tokens, so the worker claims
- * no task before the token for it is there, and is woken when it comes. One instance given to several workers is one
- * limit for all of them, shared in turn. A call without a token, which another worker took, ends with a `RateLimitedError`:
- * the task is given back without using an attempt. tower's `RateLimitLayer`, apalis's `rate_limit`.
+ * At most `limit` calls a length of time: a token bucket, full at first. Its capacity is its whole tokens, so the worker
+ * claims no task before the token for it is there, and is woken when it comes. One instance given to several workers is
+ * one limit for all of them, shared in turn. A call without a token, which another worker took, ends with a
+ * `RateLimitedError`: the task is given back without using an attempt. tower's `RateLimitLayer`, apalis's `rate_limit`.
  */
 export function rateLimit(options: RateLimitOptions): RateLimitLayer {
   knownKeys('rateLimit', options, ['limit', 'per', 'burst'])
   const limit = wholeNumber('rateLimit limit', options.limit, { min: 1, max: MOST })
-  const perMs = durationMs('rateLimit per', options.per ?? '1s', { min: 1 })
+  const { per = '1s' } = options
+  const perMs = durationMs('rateLimit per', per, { min: 1 })
   const fine = Math.max(1, Math.floor((limit * TIMER_MS) / perMs))
   const burst = wholeNumber('rateLimit burst', options.burst ?? fine, { min: 1, max: MOST })
   const tokens = new Tokens(perMs / limit, burst)
-  const reason = `limit of ${limit} in ${perMs} ms reached`
+  const reason = `limit of ${limit} in ${typeof per === 'number' ? `${per} ms` : per} reached`
   const layer: Layer = (inner) => new RateLimitService(inner, tokens, reason)
   ownLayer(layer, { layerName: 'rateLimit' })
   Object.defineProperty(layer, 'tokens', { get: () => tokens.available() })

@@ -21,8 +21,9 @@ export interface RetryBudget {
 }
 
 /**
- * How many retries all `retry` layers that it is given to may make together, so that when everything fails, retries do not
- * multiply the load. In any `window` at most `ratio` for each first call and `minPerSecond` for each second. tower's `TpsBudget`.
+ * How many retries all `retry` layers that it is given to may make together, so that when everything fails, retries do
+ * not multiply the load. In any `window` at most `ratio` for each first call and `minPerSecond` for each second. tower's
+ * `TpsBudget`.
  */
 export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
   knownKeys('retryBudget', options, ['ratio', 'minPerSecond', 'window'])

@@ -39,11 +39,11 @@ const DECISION_MS = 10_000
 const defaultBackoff: Backoff = exponential('100ms', { max: '10s' })
 
 /**
- * Calls the inside again when it fails, within the same run: the storage sees one attempt, which ends as the last call did.
- * A `RetryAfterError` waits as long as it says, a `DeferredError` not at all. Never retried: an `AbortError`, a snooze, what a limit refused,
- * and whatever comes out of a run that was aborted. A wait ends at once when the run is aborted, and when the worker
- * begins to stop. Every retry is told as a `custom` event `retry`. Permits held outside of this layer are held during its
- * waits, those inside of it are taken anew. tower's `RetryLayer`, apalis's `retry`.
+ * Calls the inside again when it fails, within the same run: the storage sees one attempt, which ends as the last call
+ * did. A `RetryAfterError` waits as long as it says, a `DeferredError` not at all. Never retried: an `AbortError`, a
+ * snooze, what a limit refused, and whatever comes out of a run that was aborted. A wait ends at once when the run is
+ * aborted, and when the worker begins to stop. Every retry is told as a `custom` event `retry`. Permits held outside of
+ * this layer are held during its waits, those inside of it are taken anew. tower's `RetryLayer`, apalis's `retry`.
  */
 export function retry(options: RetryOptions = {}): Layer {
   const plan = checked(options)

@@ -15,9 +15,9 @@ export interface TimeoutOptions {
 }
 
 /**
- * Bounds everything inside it: after `duration` the signal aborts and the call ends, with a `TimeoutError`. What the inside
- * ends with after that is discarded; a handler that goes on is told as `leaked`, and counted. Nothing can end a handler that never gives the event loop a turn. tower's
- * `TimeoutLayer`, apalis's `timeout`.
+ * Bounds everything inside it: after `duration` the signal aborts and the call ends, with a `TimeoutError`. What the
+ * inside ends with after that is discarded; a handler that goes on is told as `leaked`, and counted. Nothing can end a
+ * handler that never gives the event loop a turn. tower's `TimeoutLayer`, apalis's `timeout`.
  */
 export function timeout(duration: Duration, options: TimeoutOptions = {}): Layer {
   knownKeys('timeout', options, ['grace'])

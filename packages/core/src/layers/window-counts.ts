@@ -1,6 +1,6 @@
 const SLOTS = 10
 
-/** How many calls there were in the last `windowMs` milliseconds, and how many of them were marked; to a tenth of that time. */
+/** The calls of the last `windowMs` milliseconds, and how many of them were marked; to a tenth of that time. */
 export class WindowCounts {
   readonly #slotMs: number
   readonly #calls: number[] = Array.from({ length: SLOTS }, () => 0)

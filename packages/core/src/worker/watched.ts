@@ -6,7 +6,8 @@ import type { Timer } from '../time/clock.ts'
 
 /**
  * What a layer of somebody's own gives, or the reason why the run was aborted once it had its time to end: what stands
- * outside of a layer that never ends its call gets its permits back all the same. The layer counts as leaked, as a handler does.
+ * outside of a layer that never ends its call gets its permits back all the same. The layer counts as leaked, as a
+ * handler does.
  */
 export function watched(result: Promise<unknown>, request: TaskRequest): Promise<unknown> {
   const { cancellation, clock, observer } = asRun(request)

@@ -107,7 +107,7 @@ describe('a call', () => {
     await assert.rejects(result, (error) => {
       assert(isRefusal(error) && error instanceof RateLimitedError)
       assert.equal(error.retryInMs, 20_000)
-      assert.equal(error.message, 'limit of 2 in 60000 ms reached')
+      assert.equal(error.message, 'limit of 2 in 1m reached')
       return true
     })
     assert.equal(mock.calls, 1)
@@ -197,7 +197,7 @@ describe('introspection', () => {
     await pass()
     await clock.advance('4s')
     assert.deepEqual(service.obstacle(), {
-      reason: 'limit of 6 in 60000 ms reached',
+      reason: 'limit of 6 in 1m reached',
       until: new Date(clock.now() + 6_000),
     })
   })

@@ -44,7 +44,7 @@ test('layers that are full say why, and until when if they know', () => {
     {
       name: 'rateLimit',
       capacity: 0,
-      reason: 'limit of 2 in 60000 ms reached',
+      reason: 'limit of 2 in 1m reached',
       until: new Date(clock.now() + 30_000),
     },
   ])

@@ -115,7 +115,7 @@ describe('rateLimit', () => {
         attempt: 0,
         releases: 1,
         dueIn: 600_000,
-        failures: ['limit of 1 in 600000 ms reached'],
+        failures: ['limit of 1 in 10m reached'],
       },
       { status: 'done', attempt: 1, releases: 0 },
     ])
