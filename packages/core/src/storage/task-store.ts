@@ -86,14 +86,18 @@ export interface TaskStore<Tx = never> {
   kill(queue: string, id: string, error: StoredError): Promise<boolean>
   /** Takes a running row from whoever holds it: pending, attempt back, due as it was. False: unknown or not running. */
   take(queue: string, id: string): Promise<boolean>
-  /** Makes a killed row pending and due now, `rescues` and `releases` 0, its unique key held again unless another holds it. */
+  /**
+   * Makes a killed row pending and due now, `rescues` and `releases` 0, its unique key held again. Not when another holds
+   * that; a key whose own time has passed is not held again, and in nobody's way.
+   */
   retry(queue: string, id: string, options: { readonly resetAttempts: boolean }): Promise<Retried>
   /** Forgets a row that is not running. */
   remove(queue: string, id: string): Promise<Changed>
   /** Stops or starts the queue's claims, for every worker, durably. */
   pause(queue: string, on: boolean): Promise<void>
   /**
-   * Forgets at most `limit` finished rows of the status: those that ended `olderThanMs` ago or earlier, oldest first.
+   * Forgets at most `limit` finished rows of the status: those that ended more than `olderThanMs` ago, oldest first;
+   * what ended exactly so long ago goes or stays.
    * Rows that still hold a unique key stay. Answers how many went.
    */
   purge(queue: string, options: PurgeOptions): Promise<number>

@@ -19,6 +19,21 @@ test('every difference is told with where it is', () => {
   )
   assert.deepEqual(differences('lost', { rows: [] }, 0), ['expected "lost", got {"rows": []}'])
   assert.deepEqual(differences([], {}, 0), ['expected [], got {}'])
+  assert.deepEqual(differences([], [1], 0), ['[0]: expected nothing, got 1'])
+})
+
+test('what the contract does not know may be there, but not in what was given to the store', () => {
+  assert.deepEqual(differences({ id: 'a' }, { id: 'a', seq: 1 }, 0), [])
+  assert.deepEqual(differences({ id: 'a' }, { id: 'a', lockedBy: 'w' }, 0), [
+    'lockedBy: expected nothing, got "w"',
+  ])
+  assert.deepEqual(
+    differences({ rows: [{ metadata: {} }] }, { rows: [{ metadata: { n: 1 } }] }, 0),
+    ['rows[0].metadata.n: expected nothing, got 1'],
+  )
+  assert.deepEqual(differences({ errors: [{ at: 1 }] }, { errors: [{ at: 1, code: 'E' }] }, 0), [
+    'errors[0].code: expected nothing, got "E"',
+  ])
 })
 
 test('times may drift, and nothing else', () => {

@@ -208,6 +208,34 @@ export const adminPrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a key whose time has passed is neither taken again by a retry nor in its way',
+    async run(world) {
+      const store = await world.store()
+      await store.insert(queue, [newRow('a', { uniqueKey: 'k', uniqueForMs: 60_000 })])
+      await store.kill(queue, 'a', stored('e'))
+      await world.advance(61_000, { step: 61_000 })
+      await store.insert(queue, [newRow('b', { uniqueKey: 'k' })])
+      assert.deepEqual(await store.retry(queue, 'a', { resetAttempts: true }), { changed: true })
+      assert.deepEqual(await store.insert(queue, [newRow('c', { uniqueKey: 'k' })]), [
+        { id: 'b', existing: true },
+      ])
+    },
+  },
+  {
+    name: 'what a settle wrote is not repeated once the row was killed and made pending again',
+    async run(world) {
+      const store = await world.store()
+      const worker = await enlist(store, 'w')
+      await insert(store, 'a')
+      const row = await claimOne(store, worker)
+      const released = settlement(row, { type: 'released', dueInMs: 0 })
+      assert.deepEqual(await store.settle(worker, [released]), ['applied'])
+      await store.kill(queue, 'a', stored('e'))
+      await store.retry(queue, 'a', { resetAttempts: true })
+      assert.deepEqual(await store.settle(worker, [released]), ['stale'])
+    },
+  },
+  {
     name: 'remove forgets a row that is not running, and with it only the key that it holds',
     async run(world) {
       const store = await world.store()

@@ -87,23 +87,7 @@ export function otherSteps(fc: Fc): Steps {
         .tuple(queue, mostly(fc, false, true))
         .map(([name, on]) => always((history) => history.make(pauseCall(name, on)))),
     },
-    {
-      weight: 6,
-      arbitrary: fc
-        .record({
-          queue,
-          status: fc.constantFrom<'done' | 'killed'>('done', 'killed'),
-          olderThanMs: fc.constantFrom(0, 0, 2 * unitMs),
-          limit: fc.constantFrom(1, 100),
-        })
-        .map(({ queue: name, ...options }) =>
-          onlyIf(
-            ({ reference }) => reference.count(name)[options.status] > 0,
-            false,
-            (history) => history.make(purgeCall(name, options)),
-          ),
-        ),
-    },
+    { weight: 9, arbitrary: purgesOf(fc) },
   ]
 }
 
@@ -122,6 +106,31 @@ function insertsOf(fc: Fc): FastCheck.Arbitrary<Step> {
         return history.make(insertCall(queue, made, onlyNew), lost)
       }),
     )
+}
+
+/** Of one of the statuses that there are. */
+function purgesOf(fc: Fc): FastCheck.Arbitrary<Step> {
+  const ends = ['done', 'killed'] as const
+  return fc
+    .record({
+      queue: queueOf(fc),
+      which: fc.nat({ max: 1 }),
+      olderThanMs: fc.constantFrom(0, 0, unitMs, 2 * unitMs),
+      limit: fc.constantFrom(1, 100),
+    })
+    .map(({ queue, which, ...options }) => {
+      const found = (reference: Reference): readonly ('done' | 'killed')[] =>
+        ends.filter((status) => reference.count(queue)[status] > 0)
+      return onlyIf(
+        ({ reference }) => found(reference).length > 0,
+        false,
+        (history) => {
+          const statuses = found(history.reference)
+          const status = statuses[which % statuses.length] ?? 'done'
+          return history.make(purgeCall(queue, { status, ...options }))
+        },
+      )
+    })
 }
 
 /** More rows than anybody would store, claim or settle one by one; some may be there from an earlier time. */
@@ -147,6 +156,7 @@ function batchesOf(fc: Fc): FastCheck.Arbitrary<Step> {
           .slice(left)
         await history.settle(worker, settlements)
         await history.make(leaveCall(worker))
+        await history.trial.advance(unitMs)
         await history.make(purgeCall(batchQueue, { status: 'done', olderThanMs: 0, limit: count }))
       }),
     )

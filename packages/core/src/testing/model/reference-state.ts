@@ -21,14 +21,18 @@ export class ReferenceState {
   leases: readonly Lease[] = []
   paused: ReadonlySet<string> = new Set()
 
-  constructor(now: number) {
+  /** By how much the storage's time may be behind `now`. */
+  readonly drift: number
+
+  constructor(now: number, drift = 0) {
     this.now = now
+    this.drift = drift
   }
 
   /** All of this as it is now, whatever happens later. */
   snapshot(): ReferenceState {
     const { tasks, leases, paused } = this
-    return Object.assign(new ReferenceState(this.now), { tasks, leases, paused })
+    return Object.assign(new ReferenceState(this.now, this.drift), { tasks, leases, paused })
   }
 
   // What anybody reads.

@@ -26,14 +26,12 @@ export function started(
   return { queue, row, uniqueForMs, settled: undefined }
 }
 
-/** What a worker gets of a row. */
-export function claimed({
-  status: _status,
-  lockedBy: _lockedBy,
-  lockedAt = 0,
-  ...row
-}: Row): ClaimedRow {
-  return { ...row, lockedAt }
+/** What a worker gets of a row, be it a whole one. */
+export function claimedRow(row: ClaimedRow | Row): ClaimedRow {
+  const whole: Partial<Row> = row
+  const { status: _status, lockedBy: _lockedBy, finishedAt: _end, result: _result, ...rest } = whole
+  // What was left out is what only whole rows have, and whoever is claimed is locked.
+  return rest as ClaimedRow
 }
 
 /** A running row after its claim was settled. */

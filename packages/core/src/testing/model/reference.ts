@@ -19,7 +19,7 @@ import {
   type WorkerRef,
 } from '../../storage/task-store.ts'
 import {
-  claimed,
+  claimedRow,
   ended,
   givenBack,
   isFinished,
@@ -87,7 +87,7 @@ export class Reference extends ReferenceState {
     const running = { ...row, status: 'running', lockedBy: id, lockedAt: this.now } as const
     const next = { ...running, epoch: row.epoch + 1, attempt: row.attempt + 1 }
     this.#replace(queue, next)
-    return claimed(next)
+    return claimedRow(next)
   }
 
   settle(worker: WorkerRef, settlements: readonly StoreSettlement[]): readonly StoreSettled[] {
@@ -221,20 +221,18 @@ export class Reference extends ReferenceState {
     this.paused = new Set(on ? [...others, queue] : others)
   }
 
-  /** `gone`: whom the storage forgot, since of those that ended at the same time any may come first. */
+  /** `gone`: whom the storage forgot. Of those that ended at the same time any may come first; at the age itself any may stay. */
   purge(
     queue: string,
     { status, olderThanMs, limit }: PurgeOptions,
     gone: readonly string[],
   ): number {
     const tasks = this.tasks
-      .filter(
-        (task) =>
-          task.queue === queue &&
-          task.row.status === status &&
-          finishedAt(task) <= this.now - olderThanMs &&
-          !this.holdsKey(task),
-      )
+      .filter((task) => {
+        if (task.queue !== queue || task.row.status !== status || this.holdsKey(task)) return false
+        const over = this.now - olderThanMs - finishedAt(task)
+        return over > this.drift || (over >= 0 && gone.includes(task.row.id))
+      })
       .toSorted(
         (one, other) =>
           finishedAt(one) - finishedAt(other) || chosenFirst(gone, one.row.id, other.row.id),

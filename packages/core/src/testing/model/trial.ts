@@ -37,7 +37,7 @@ export class Trial {
   #turns = 0
 
   constructor({ harness, connections, queues, drift }: TrialOptions) {
-    this.reference = new Reference(harness.clock.now() + drift)
+    this.reference = new Reference(harness.clock.now() + drift, drift)
     this.connections = connections
     this.#harness = harness
     this.#queues = queues

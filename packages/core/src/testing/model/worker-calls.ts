@@ -16,12 +16,17 @@ import { brokenByFields, mostTelling } from './breaches.ts'
 import { type Call, type Difference, orLost, poison, seconds, several } from './call.ts'
 import { differences } from './differences.ts'
 import { leaseLost } from './reference.ts'
-import { isFinished } from './reference-task.ts'
+import { claimedRow, isFinished } from './reference-task.ts'
 
 /** How often a worker may die of a row. */
 const maxRescues = 3
 
 type Lost = typeof leaseLost
+
+/** A claim's rows, as such: a store may give more of them. */
+function claimsOf(claimed: Claimed): Claimed {
+  return { ...claimed, rows: claimed.rows.map(claimedRow) }
+}
 
 /** What an exchange brings. */
 type Exchanged = Awaited<ReturnType<NonNullable<TaskStore['exchange']>>>
@@ -42,7 +47,7 @@ export function claimCall(worker: WorkerRef, limit: number, suspects: 0 | 1): Ca
   return {
     text: `${worker.id} claims up to ${limit}${suspects === 0 ? ', no suspects' : ''}`,
     changes: worker.queue,
-    ask: (store) => orLost(store.claim(worker, limit, { suspects })),
+    ask: (store) => orLost(store.claim(worker, limit, { suspects }).then(claimsOf)),
     expect: (reference) => reference.claim(worker, limit, suspects),
     breaks: (difference) => brokenByClaim(difference, worker.queue, suspects),
     became: (answer) => (answer === leaseLost ? [answer] : answer.rows.map(claimText)),
@@ -82,7 +87,8 @@ export function exchangeCall(
       const exchanged = store.exchange?.(worker, settlements, limit, { suspects: 1 })
       if (exchanged === undefined) throw new TypeError('only one connection has exchange')
       const answer = await orLost(exchanged)
-      return answer === leaseLost ? { lost: await store.get(queue, ids) } : answer
+      if (answer === leaseLost) return { lost: await store.get(queue, ids) }
+      return { ...answer, claimed: claimsOf(answer.claimed) }
     },
     expect(reference, actual) {
       const answer = reference.exchange(worker, settlements, limit, 1)
