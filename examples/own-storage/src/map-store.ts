@@ -9,7 +9,7 @@ interface Entry {
   row: Row
   /** Until when its unique key is held; undefined: until it ends. */
   readonly keyUntil: number | undefined
-  /** Which claim was settled last, by whom and how. */
+  /** Which claim was settled last, by whom and how, while the row still shows that. */
   settled?: string
   awaited?: boolean
 }
@@ -50,6 +50,7 @@ export function mapStore({ clock = systemClock }: { readonly clock?: Clock } = {
     const { lockedBy, lockedAt, finishedAt, ...row } = entry.row
     const failures = error ? [{ ...error, at: clock.now(), attempt: row.attempt }] : []
     const errors = [...row.errors, ...failures].slice(-10)
+    if (changes.status !== undefined) delete entry.settled
     entry.row = structuredClone({ ...row, errors, ...changes })
     if (waiting.includes(entry.row.status)) tell('due', entry.queue)
     else if (entry.awaited && isFinished(entry.row.status)) tell('settled', entry.queue, [row.id])
@@ -125,9 +126,7 @@ export function mapStore({ clock = systemClock }: { readonly clock?: Clock } = {
         const entry = find(queue, id)
         if (entry?.row.epoch !== epoch) return 'stale'
         const settled = `${epoch} by ${worker}: ${outcome.type}`
-        const status = outcome.type === 'released' ? 'pending' : outcome.type
-        const shown = entry.settled === settled && entry.row.status === status
-        if (entry.row.lockedBy !== worker) return shown ? 'repeated' : 'stale'
+        if (entry.row.lockedBy !== worker) return entry.settled === settled ? 'repeated' : 'stale'
         const error = outcome.type === 'done' ? undefined : outcome.error
         change(entry, endOf(entry.row, outcome), error)
         entry.settled = settled
@@ -214,7 +213,8 @@ export function mapStore({ clock = systemClock }: { readonly clock?: Clock } = {
     async retry(queue, id, { resetAttempts }) {
       const entry = find(queue, id)
       if (entry?.row.status !== 'killed') return edit(queue, id, ['killed'], () => {})
-      const holder = holderOf(queue, entry.row.uniqueKey) ?? entry
+      const late = (entry.keyUntil ?? Infinity) <= clock.now()
+      const holder = late ? entry : (holderOf(queue, entry.row.uniqueKey) ?? entry)
       if (holder !== entry) return { changed: false, holder: holder.row.id }
       const attempt = resetAttempts ? 0 : entry.row.attempt
       change(entry, { status: 'pending', attempt, rescues: 0, releases: 0, runAt: clock.now() })

@@ -18,6 +18,10 @@ export interface Call<Answer> {
   readonly breaks: (difference: Difference<Answer>) => Invariant
   /** For people, and to count: what came of it. */
   readonly became?: (answer: Answer) => readonly string[]
+  /** Calls that ask for less. */
+  readonly simpler?: () => readonly Call<Answer>[]
+  /** Made in a history that went so: the same call in one that has gone otherwise. */
+  readonly anew?: (then: ReferenceState) => (now: ReferenceState) => Call<Answer>
 }
 
 /** An answer that is not the one it had to be. */
@@ -63,4 +67,9 @@ export function several(texts: readonly string[], separator = ', '): string {
   if (texts.length <= mostTexts) return texts.join(separator)
   const shown = texts.slice(0, mostTexts).join(separator)
   return `${shown}${separator}and ${texts.length - mostTexts} more`
+}
+
+/** Every way to leave out one of several items; there is always one left. */
+export function oneLess<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
+  return items.length < 2 ? [] : items.map((_, index) => items.toSpliced(index, 1))
 }

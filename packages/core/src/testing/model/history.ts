@@ -75,7 +75,6 @@ export class History {
 
   /** Lets a worker's lease lapse, while all others beat every `stepMs`. */
   async die(worker: WorkerRef, stepMs: number): Promise<void> {
-    this.trial.lines.push(`${worker.id} dies`)
     while (this.reference.isLive(worker)) {
       for (const other of this.reference.leases) {
         if (other.id !== worker.id && this.reference.isLive(other)) await this.make(beatCall(other))

@@ -2,10 +2,12 @@ import type * as FastCheck from 'fast-check'
 import { func, knownKeys, OptionError, text, wholeNumber } from '../../internal/validate.ts'
 import { type Duration, durationMs } from '../../time/duration.ts'
 import type { BareHarness } from '../harness.ts'
-import { type Invariant, InvariantError, isInvariantError } from '../invariant-error.ts'
+import { InvariantError, isInvariantError } from '../invariant-error.ts'
 import { History } from './history.ts'
 import { otherSteps } from './other-steps.ts'
+import { shorten } from './shorten.ts'
 import { type Fc, queues, type Step, unitMs } from './step.ts'
+import type { Action } from './trial.ts'
 import { workerSteps } from './worker-steps.ts'
 
 /** Histories are at most so many steps long, those included that find nothing to happen to. */
@@ -14,7 +16,6 @@ const maxSteps = 150
 const mostDriftMs = unitMs / 2
 /** fast-check's seeds are integers of 32 bits. */
 const seeds = { min: -0x8000_0000, max: 0x7fff_ffff } as const
-const longestPath = 10_000
 
 /** How to compare a storage with the model. */
 export interface ModelOptions<Tx = never> {
@@ -24,7 +25,7 @@ export interface ModelOptions<Tx = never> {
   readonly runs?: number
   /** Which histories: the same seed, the same histories. @default a new one each time */
   readonly seed?: number
-  /** From the message of a failure, with its seed: only the shortest history that it found. @default all of them */
+  /** From the message of a failure, with its seed: that history first, not those before it. @default '0' */
   readonly path?: string
   /**
    * By how much the storage's clock may run ahead of the harness's during a history, at most 5 s: 0 is for a storage that
@@ -45,25 +46,23 @@ export interface ModelReport {
 /** A storage and the model disagree. `invariant` says what that breaks, the message how to come to it. */
 export class ModelError extends InvariantError {
   readonly seed: number
-  /** The history, in terms of the seed. */
+  /** The first history of the seed that failed, '0' for the first. */
   readonly path: string
-  /** Which of the seed's histories was the first to fail, 1 for the first. */
-  readonly run: number
-  /** The shortest history found that fails in the same way, for people. */
+  /** What is left of it when all is left out that has nothing to do with the failure. For people. */
   readonly history: readonly string[]
 
   constructor(
     { error, lines }: Failure,
-    { seed, path, run }: { readonly seed: number; readonly path: string; readonly run: number },
+    { seed, path }: { readonly seed: number; readonly path: string },
   ) {
-    const width = String(lines.length).length
-    const history = lines.map((line, index) => `${String(index + 1).padStart(width + 2)}. ${line}`)
-    const how = `seed ${seed}, path ${JSON.stringify(path)}, history ${run}, shortened to:`
+    const width = String(lines.length).length + 2
+    const history = lines.map((line, index) => `${String(index + 1).padStart(width)}. ${line}`)
+    const how = `seed ${seed}, path ${JSON.stringify(path)}, shortened to:`
+    // The name of the invariant is put before it again.
     const message = error.message.slice(error.invariant.length + 2)
     super(error.invariant, [message, how, ...history].join('\n'), { cause: error })
     this.seed = seed
     this.path = path
-    this.run = run
     this.history = lines
   }
 }
@@ -84,7 +83,7 @@ export async function model<Tx = never>(options: ModelOptions<Tx>): Promise<Mode
     runs: wholeNumber('runs', runs, { min: 1 }),
     drift: wholeNumber('drift', durationMs('drift', drift), { max: mostDriftMs }),
     ...(seed !== undefined && { seed: wholeNumber('seed', seed, seeds) }),
-    ...(path !== undefined && { path: text('path', path, longestPath) }),
+    ...(path !== undefined && { path: text('path', path) }),
   }
   const search = new Search(await fastCheck(), checked)
   return search.run()
@@ -104,6 +103,7 @@ async function fastCheck(): Promise<Fc> {
 interface Failure {
   readonly error: InvariantError
   readonly lines: readonly string[]
+  readonly actions: readonly Action[]
 }
 
 interface SearchOptions<Tx> {
@@ -114,15 +114,13 @@ interface SearchOptions<Tx> {
   readonly drift: number
 }
 
-/** Tries histories until one fails, and then shorter ones. */
+/** Tries histories until one fails, and then what is left of it when this and that is left out. */
 class Search<Tx> {
   readonly #fc: Fc
   readonly #options: SearchOptions<Tx>
   #calls = 0
-  /** What the first failure broke. Shorter ones have to break the same. */
-  #invariant: Invariant | undefined
   #failure: Failure | undefined
-  /** No failure of the storage's, and no reason to go on. */
+  /** What is no failure of the storage's. */
   #interruption: { readonly error: unknown } | undefined
 
   constructor(fc: Fc, options: SearchOptions<Tx>) {
@@ -133,68 +131,73 @@ class Search<Tx> {
   async run(): Promise<ModelReport> {
     const fc = this.#fc
     const { runs, seed, path } = this.#options
-    const [casePath, replayPath] = path?.split(' ') ?? []
     const steps = fc.oneof(...otherSteps(fc), ...workerSteps(fc))
     const histories = fc.commands([steps.map((step) => new StepCommand(step))], {
       maxCommands: maxSteps,
       size: 'max',
-      ...(replayPath !== undefined && { replayPath }),
     })
     const details = await fc.check(
       fc.asyncProperty(histories, (history) => this.#try(history)),
       {
         numRuns: runs,
+        // It would leave out whole steps. What they have done can be left out call by call.
+        endOnFailure: true,
         ...(seed !== undefined && { seed }),
-        ...(casePath !== undefined && { path: casePath }),
+        ...(path !== undefined && { path }),
       },
     )
     if (this.#interruption !== undefined) throw this.#interruption.error
     if (this.#failure === undefined) {
       return { seed: details.seed, runs: details.numRuns, calls: this.#calls }
     }
-    const [, replay = ''] = /replayPath="([^"]*)"/.exec(fc.stringify(details.counterexample)) ?? []
-    throw new ModelError(this.#failure, {
-      seed: details.seed,
-      path: `${details.counterexamplePath} ${replay}`,
-      run: details.numRuns,
-    })
+    const shortest = await this.#shorten(this.#failure)
+    throw new ModelError(shortest, { seed: details.seed, path: String(details.counterexamplePath) })
   }
 
   /** Throws when the history fails. */
   async #try(steps: Iterable<FastCheck.AsyncCommand<Stage, undefined>>): Promise<void> {
-    if (this.#interruption !== undefined) throw this.#interruption.error
     try {
-      const failure = await this.#play(steps)
-      // What breaks something else by having lost some steps is another story.
-      if (
-        failure === undefined ||
-        failure.error.invariant !== (this.#invariant ?? failure.error.invariant)
-      )
-        return
-      this.#invariant = failure.error.invariant
-      this.#failure = failure
+      this.#failure = await this.#play(async (history) => {
+        await this.#fc.asyncModelRun(() => ({ model: { history }, real: undefined }), steps)
+      })
     } catch (error) {
       this.#interruption = { error }
       throw error
     }
-    throw this.#failure.error
+    if (this.#failure !== undefined) throw this.#failure.error
   }
 
-  async #play(
-    steps: Iterable<FastCheck.AsyncCommand<Stage, undefined>>,
-  ): Promise<Failure | undefined> {
+  /** The shortest history that breaks the same. */
+  async #shorten(first: Failure): Promise<Failure> {
+    let shortest = first
+    await shorten(
+      first.actions,
+      async (actions) => {
+        const failure = await this.#play(async ({ trial }) => {
+          for (const action of actions) await action.play(trial)
+        })
+        if (failure?.error.invariant !== first.error.invariant) return false
+        shortest = failure
+        return true
+      },
+      (action) => action.simpler(),
+    )
+    return shortest
+  }
+
+  /** One history on data of its own. Undefined: all is well. */
+  async #play(what: (history: History) => Promise<void>): Promise<Failure | undefined> {
     const harness = await this.#options.harness()
     try {
       const connections = [await harness.open(), await harness.open()] as const
-      const { drift } = this.#options
-      const history = new History({ harness, connections, queues, drift })
+      const history = new History({ harness, connections, queues, drift: this.#options.drift })
       const { trial } = history
       try {
-        await this.#fc.asyncModelRun(() => ({ model: { history }, real: undefined }), steps)
+        await what(history)
         await trial.inspect()
       } catch (error) {
         if (!isInvariantError(error)) throw error
-        return { error, lines: trial.lines }
+        return { error, lines: trial.lines, actions: trial.actions }
       } finally {
         this.#calls += trial.calls
       }

@@ -1,5 +1,5 @@
 import type { Inserted, NewRow } from '../../storage/task-store.ts'
-import { type Call, seconds, several } from './call.ts'
+import { type Call, oneLess, seconds, several } from './call.ts'
 
 /** See `TaskStore.insert`. */
 export function insertCall(
@@ -20,9 +20,22 @@ export function insertCall(
       )
       return wrong.some(({ uniqueKey }) => uniqueKey !== undefined) ? 'uniqueness' : 'contract'
     },
+    simpler: () =>
+      [...oneLess(rows), ...onePlainer(rows)].map((fewer) =>
+        insertCall(queue, fewer, refuseExisting),
+      ),
     became: (answer) =>
       answer.map(({ id, existing }) => (existing ? `${id} exists` : `${id} stored`)),
   }
+}
+
+/** Every way to make one of the rows a plain one. */
+function onePlainer(rows: readonly NewRow[]): readonly (readonly NewRow[])[] {
+  return rows.flatMap((row, index) => {
+    const { id, attempts } = row
+    const plain = { id, args: '1', priority: 0, attempts }
+    return rowText(row) === id ? [] : [rows.with(index, plain)]
+  })
 }
 
 function rowText({ id, uniqueKey, uniqueForMs, priority, delayMs, runAt }: NewRow): string {

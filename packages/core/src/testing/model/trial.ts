@@ -7,6 +7,7 @@ import { brokenByRows, mostTelling } from './breaches.ts'
 import { all, type Call, seconds, several } from './call.ts'
 import { differences } from './differences.ts'
 import { Reference } from './reference.ts'
+import type { ReferenceState } from './reference-state.ts'
 
 /** Everything that a storage shows is looked at after so many calls, and at the end. */
 const callsBetweenInspections = 15
@@ -23,12 +24,21 @@ export interface TrialOptions {
   readonly drift: number
 }
 
+/** What was done in a history, and can be done again in another, or left out. */
+export interface Action {
+  readonly play: (trial: Trial) => Promise<unknown>
+  /** Less than that, in its place. */
+  readonly simpler: () => readonly Action[]
+}
+
 /** One history: calls made of a storage and of the model, whose answers are compared. */
 export class Trial {
   readonly reference: Reference
   readonly connections: readonly [TaskStore, TaskStore]
   /** For people: all that was done so far. */
   readonly lines: string[] = []
+  /** The same, to do it again. */
+  readonly actions: Action[] = []
   /** How many calls were made, those not counted that only look. */
   calls = 0
   readonly #harness: BareHarness<unknown>
@@ -51,6 +61,7 @@ export class Trial {
 
   /** Makes a call; throws an {@link InvariantError} where its answer, or what it leaves behind, is not the model's. */
   async make<Answer>(call: Call<Answer>, note = ''): Promise<Answer> {
+    this.actions.push(actionOf(call, this.reference.snapshot()))
     this.calls += 1
     const answer = await this.#compare(call, note)
     if (this.calls % callsBetweenInspections === 0) await this.inspect()
@@ -60,6 +71,7 @@ export class Trial {
   /** Lets time pass. */
   async advance(ms: number): Promise<void> {
     this.lines.push(`${seconds(ms)} pass`)
+    this.actions.push({ play: (trial) => trial.advance(ms), simpler: () => [] })
     await this.#harness.advance(ms)
     // The latest that it can be for the storage: all times lie further apart than that.
     this.reference.now = this.now + this.#drift
@@ -143,6 +155,14 @@ export class Trial {
     const more = told.length > mostTold ? [`and ${told.length - mostTold} more`] : []
     const lines = [...told.slice(0, mostTold), ...more].map((line) => `\n  ${line}`)
     return new InvariantError(invariant, `${text}${lines.join('')}`, { cause })
+  }
+}
+
+function actionOf<Answer>(call: Call<Answer>, then: ReferenceState): Action {
+  const anew = call.anew?.(then) ?? (() => call)
+  return {
+    play: (trial) => trial.make(anew(trial.reference)),
+    simpler: () => (call.simpler?.() ?? []).map((simpler) => actionOf(simpler, then)),
   }
 }
 

@@ -13,15 +13,32 @@ import {
 } from '../../storage/task-store.ts'
 import type { Invariant } from '../invariant-error.ts'
 import { brokenByFields, mostTelling } from './breaches.ts'
-import { type Call, type Difference, orLost, poison, seconds, several } from './call.ts'
+import { type Call, type Difference, oneLess, orLost, poison, seconds, several } from './call.ts'
 import { differences } from './differences.ts'
 import { leaseLost } from './reference.ts'
+import type { ReferenceState } from './reference-state.ts'
 import { claimedRow, isFinished } from './reference-task.ts'
 
 /** How often a worker may die of a row. */
 const maxRescues = 3
 
 type Lost = typeof leaseLost
+
+/**
+ * The same settlements where tasks were claimed more often or less: each as many epochs behind its task's, or before it, as
+ * it was.
+ */
+function moved(
+  queue: string,
+  settlements: readonly StoreSettlement[],
+  then: ReferenceState,
+): (now: ReferenceState) => readonly StoreSettlement[] {
+  const epochOf = (state: ReferenceState, { id, epoch }: StoreSettlement): number =>
+    state.find(queue, id)?.row.epoch ?? epoch
+  const behind = settlements.map((one) => epochOf(then, one) - one.epoch)
+  return (now) =>
+    settlements.map((one, index) => ({ ...one, epoch: epochOf(now, one) - (behind[index] ?? 0) }))
+}
 
 /** A claim's rows, as such: a store may give more of them. */
 function claimsOf(claimed: Claimed): Claimed {
@@ -51,6 +68,7 @@ export function claimCall(worker: WorkerRef, limit: number, suspects: 0 | 1): Ca
     expect: (reference) => reference.claim(worker, limit, suspects),
     breaks: (difference) => brokenByClaim(difference, worker.queue, suspects),
     became: (answer) => (answer === leaseLost ? [answer] : answer.rows.map(claimText)),
+    simpler: () => (limit > 1 ? [claimCall(worker, 1, suspects)] : []),
   }
 }
 
@@ -65,6 +83,11 @@ export function settleCall(
     ask: (store) => store.settle(worker, settlements),
     expect: (reference) => reference.settle(worker, settlements),
     breaks: brokenBySettle,
+    simpler: () => oneLess(settlements).map((fewer) => settleCall(worker, fewer)),
+    anew: (then) => {
+      const move = moved(worker.queue, settlements, then)
+      return (now) => settleCall(worker, move(now))
+    },
     became: (answer) => answer,
   }
 }
