@@ -22,17 +22,24 @@ export function mapError<Args = unknown, Data = unknown, Context = unknown>(
   func('mapError', mapper)
   const layer: Layer<Args, Data, Context> = (inner) =>
     around(inner, (request) => {
-      const fail = (error: unknown): never | Promise<never> =>
-        whenDecided(request, mapper(error, request), (mapped): never => {
-          throw mapped
-        })
       let result
       try {
         result = inner.call(request)
       } catch (error) {
-        return fail(error)
+        return mapped(mapper, error, request)
       }
-      return isPromise(result) ? result.then(undefined, fail) : result
+      if (!isPromise(result)) return result
+      return result.then(undefined, (error: unknown) => mapped(mapper, error, request))
     })
   return ownLayer(layer, { layerName: 'mapError' })
+}
+
+function mapped<Req extends TaskRequest>(
+  mapper: (error: unknown, request: Req) => unknown,
+  error: unknown,
+  request: Req,
+): never | Promise<never> {
+  return whenDecided(request, mapper(error, request), (made): never => {
+    throw made
+  })
 }

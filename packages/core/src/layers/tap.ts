@@ -30,23 +30,36 @@ export function tap<Args = unknown, Data = unknown, Context = unknown>(
   if (onError !== undefined) func('tap.error', onError)
   const layer: Layer<Args, Data, Context> = (inner) =>
     around(inner, (request) => {
-      const { worker } = request
-      const succeeded = <Value>(value: Value): Value => {
-        if (onResult !== undefined) void tell(worker, 'tap', () => onResult(value, request))
-        return value
-      }
-      const failed = (error: unknown): never => {
-        if (onError !== undefined) void tell(worker, 'tap', () => onError(error, request))
-        throw error
-      }
-      if (onRequest !== undefined) void tell(worker, 'tap', () => onRequest(request))
+      if (onRequest !== undefined) void tell(request.worker, 'tap', () => onRequest(request))
       let result
       try {
         result = inner.call(request)
       } catch (error) {
-        return failed(error)
+        see(onError, error, request)
+        throw error
       }
-      return isPromise(result) ? result.then(succeeded, failed) : succeeded(result)
+      if (isPromise(result)) {
+        return result.then(
+          (value) => {
+            see(onResult, value, request)
+            return value
+          },
+          (error: unknown) => {
+            see(onError, error, request)
+            throw error
+          },
+        )
+      }
+      see(onResult, result, request)
+      return result
     })
   return ownLayer(layer, { layerName: 'tap' })
+}
+
+function see<Req extends TaskRequest>(
+  listener: ((seen: unknown, request: Req) => unknown) | undefined,
+  seen: unknown,
+  request: Req,
+): void {
+  if (listener !== undefined) void tell(request.worker, 'tap', () => listener(seen, request))
 }

@@ -84,7 +84,7 @@ export interface ResumeEvent {
   readonly type: 'resume'
 }
 
-/** A handler still runs although its signal aborted a while ago; what it ends with is discarded. */
+/** A handler, or work that it left running, goes on although its signal aborted a while ago; what it ends with is discarded. */
 export interface LeakedEvent<out Args = unknown> {
   readonly type: 'leaked'
   readonly task: EventTask<Args>

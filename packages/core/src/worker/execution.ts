@@ -54,6 +54,11 @@ export class Execution implements RunObserver, Slotted {
     this.#endListeners.push(callback)
   }
 
+  /** Whether anybody wants to know what becomes of it. */
+  get endHeard(): boolean {
+    return this.#endListeners !== undefined
+  }
+
   /** Says what became of it; once. */
   tellEnd(end: RunEnd): void {
     for (const listener of this.#endListeners ?? []) listener(end)

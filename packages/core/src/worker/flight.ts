@@ -221,12 +221,13 @@ export class Flight {
   }
 
   #conclude(execution: Execution, outcome: Outcome): void {
-    this.#tellEnd(execution, endOf(execution, outcome))
+    if (execution.endHeard || channels.end.hasSubscribers) this.#tellEnd(execution, outcome)
     if (!execution.lost) this.#deps.settle(execution, outcome)
     this.#deps.onEnd()
   }
 
-  #tellEnd(execution: Execution, end: RunEnd): void {
+  #tellEnd(execution: Execution, outcome: Outcome): void {
+    const end = endOf(execution, outcome)
     execution.tellEnd(end)
     if (!channels.end.hasSubscribers) return
     const durationMs = this.#deps.clock.monotonic() - execution.startedAt
