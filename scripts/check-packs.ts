@@ -46,6 +46,10 @@ function packAll(into: string): string[] {
 
 function consume(tarballs: readonly string[], folder: string): void {
   cpSync(join(import.meta.dirname, 'consumer'), folder, { recursive: true })
+  for (const part of ['src', 'test']) {
+    const own = join(root, 'examples/own-storage', part)
+    cpSync(own, join(folder, 'own-storage', part), { recursive: true })
+  }
   const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error']
   run('a consumer installs the packs', folder, 'npm', 'install', ...quiet, ...tarballs)
   run('a consumer compiles, declarations checked', folder, join(bin, 'tsc'), '-p', '.')
@@ -60,9 +64,18 @@ function consumeOn(folder: string, node: string, version: string): void {
     process.exit(1)
   }
   const output = run(`a consumer runs on Node ${version}`, folder, node, 'src/main.ts')
-  if (output === expected) return
-  console.error(`✖ it printed ${JSON.stringify(output)}, not ${JSON.stringify(expected)}`)
-  process.exit(1)
+  if (output !== expected) {
+    console.error(`✖ it printed ${JSON.stringify(output)}, not ${JSON.stringify(expected)}`)
+    process.exit(1)
+  }
+  const kit = 'own-storage/test/conformance.test.ts'
+  run(
+    `a storage of the consumer's own passes the kit on Node ${version}`,
+    folder,
+    node,
+    '--test',
+    kit,
+  )
 }
 
 /** The oldest Node that users may have: the consumer has it as its own. */
