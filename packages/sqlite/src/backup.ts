@@ -20,6 +20,24 @@ export async function backUp(database: Database, to: string): Promise<void> {
   if (database.file?.isAt(target) === true) {
     throw new OptionError('backup path', to, 'a path other than those of the storage itself')
   }
+  // One after the other: they would write to the same partial file.
+  const before = underWay.get(target)
+  const backup = (async () => {
+    await before?.catch(() => undefined)
+    await copyTo(database, target)
+  })()
+  underWay.set(target, backup)
+  try {
+    await backup
+  } finally {
+    if (underWay.get(target) === backup) underWay.delete(target)
+  }
+}
+
+/** The last backup to each path. */
+const underWay = new Map<string, Promise<void>>()
+
+async function copyTo(database: Database, target: string): Promise<void> {
   const partial = `${target}.partial`
   try {
     const problem = database.problem()

@@ -112,6 +112,16 @@ test('a backup has what was committed, while work goes on, and its name only whe
   assert.equal((await second.queue<number>('work').metrics()).pending, 5_001)
 })
 
+test('backups to one path at the same time follow each other', async () => {
+  using folder = testFolder()
+  await using storage = await SqliteStorage.open(folder.file())
+  await storage.queue<number>('work').pushBulk(Array.from({ length: 5_000 }, (_, index) => index))
+  const backups = [1, 2, 3].map(() => storage.backup(folder.file('copy.db')))
+  await Promise.all(backups)
+  await using copy = await SqliteStorage.open(folder.file('copy.db'))
+  assert.equal((await copy.queue<number>('work').metrics()).pending, 5_000)
+})
+
 test('a backup takes nothing of what was done to the one before, whoever was killed at it', async () => {
   using folder = testFolder()
   await using storage = await SqliteStorage.open(folder.file())
