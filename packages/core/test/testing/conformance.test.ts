@@ -2,22 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { conformance } from '../../src/testing/conformance/index.ts'
-import type { Case, ConformanceOptions, Harness } from '../../src/testing/harness.ts'
-import { TestClock } from '../../src/testing/test-clock.ts'
-
-function harness(): Harness<never, 'transactions' | 'producer'> {
-  const clock = new TestClock()
-  const store = new MemoryStore({ clock })
-  return {
-    clock,
-    open: async () => store,
-    advance: (ms) => clock.advance(ms),
-    async corrupt(queue, id, args) {
-      await store.update(queue, id, { args })
-    },
-    async close() {},
-  }
-}
+import type { Case, ConformanceOptions } from '../../src/testing/harness.ts'
+import { memoryHarness as harness } from '../conformance/harnesses.ts'
 
 const without = { transactions: 'it has none', producer: 'nobody else can open it' }
 

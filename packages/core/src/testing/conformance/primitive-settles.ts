@@ -201,6 +201,8 @@ export const settlePrimitives: readonly CaseDefinition[] = [
       const before = await store.get(queue, ['killed', 'retried'])
       assert.deepEqual(await store.settle(worker, settlements), ['stale', 'stale'])
       assert.deepEqual(await store.get(queue, ['killed', 'retried']), before)
+      await store.kill(queue, 'retried', stored('by somebody else'))
+      assert.deepEqual(await store.settle(worker, settlements), ['stale', 'stale'])
     },
   },
   {
