@@ -13,7 +13,7 @@ import { push } from './sqlite/push.ts'
 export const suites: Readonly<Record<string, Suite>> = {
   memory: {
     contenders: memory,
-    compared: ['apalis'],
+    compared: ['apalis', 'apalis, pushed in bulk'],
     unit: 'tasks/s',
     tasks: 200_000,
     rounds: 5,

@@ -27,7 +27,8 @@ interface Entry<Call, Answer> {
 /**
  * Calls that share round trips: while one flush is under way, calls gather; the next takes them all. There is no timer
  * and no delay. A flush begins when the current turn of the event loop has run all its microtasks, so that the calls of
- * one turn share it, those made by whoever the flush before has just answered included.
+ * one turn share it, those made by whoever the flush before has just answered included. Between two flushes the event loop
+ * has a turn, however many calls wait.
  */
 export class GroupCommit<Call, Answer> {
   readonly #options: GroupCommitOptions<Call, Answer>
@@ -77,7 +78,8 @@ export class GroupCommit<Call, Answer> {
   async #next(): Promise<void> {
     await this.#flush(this.#take())
     if (this.waiting > 0) {
-      this.#schedule()
+      // A flush may have waited for nothing. Others want the loop too, and who uses what was flushed goes first.
+      setImmediate(() => this.#schedule())
       return
     }
     this.#running = false

@@ -1,7 +1,7 @@
 import type { Beat } from '../backend/backend.ts'
 import { PoisonError } from '../errors/task-errors.ts'
 import { toStoredError } from '../errors/stored-error.ts'
-import type { Timer } from '../time/clock.ts'
+import { type Timer, turn } from '../time/clock.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
 import type { Incarnation } from './incarnation.ts'
 import { purgeFinished } from './purge.ts'
@@ -169,6 +169,8 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
       for (const one of rescued) this.#tell(one)
       if (rescued.length > 0) channel.wake()
       if (rescued.length < RESCUE_BATCH || this.#ended) return
+      // A store in memory waits for nothing, and others want the loop too.
+      await turn()
     }
   }
 

@@ -141,7 +141,7 @@ export class BoundWorkerBuilder<
     return new BoundWorkerBuilder({ ...this.#parts, listeners: [...listeners, forgotten] })
   }
 
-  /** Says whether to go on after a failed call to the backend; the last one given counts. @default always 'retry' */
+  /** Says whether to go on after a failed call to the backend; the last one given counts. @default 'retry', and 'end' for an error that is not transient */
   onBackendError(
     handler: BackendErrorHandler,
   ): BoundWorkerBuilder<Args, Result, Data, Context, Mapped> {

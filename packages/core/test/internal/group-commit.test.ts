@@ -23,6 +23,12 @@ function manual({ maxItems = 1_000 } = {}) {
   return { group, flushes, taken }
 }
 
+/** Until the next flush, if calls wait for one: between two flushes the event loop has a turn. */
+async function nextFlush(): Promise<void> {
+  await turn()
+  await turn()
+}
+
 describe('GroupCommit', () => {
   it('flushes the calls of one turn together and answers each', async () => {
     const { group, flushes, taken } = manual()
@@ -46,7 +52,7 @@ describe('GroupCommit', () => {
     assert.deepEqual(taken(), [[1]])
     assert.equal(group.waiting, 2)
     flushes[0]?.answer()
-    await turn()
+    await nextFlush()
     assert.deepEqual(taken(), [[1], [2, 3]])
     assert.equal(group.waiting, 0)
     flushes[1]?.answer()
@@ -63,7 +69,7 @@ describe('GroupCommit', () => {
     await turn()
     void group.add(9)
     flushes[0]?.answer()
-    await turn()
+    await nextFlush()
     assert.deepEqual(taken(), [
       [1, 1, 1],
       [9, 2, 2, 2],
@@ -77,7 +83,7 @@ describe('GroupCommit', () => {
     const calls = [4, 4, 4, 25, 1, 9, 1]
     const all = Promise.all(calls.map((call) => group.add(call)))
     for (let index = 0; index < 5; index += 1) {
-      await turn()
+      await nextFlush()
       flushes[index]?.answer()
     }
     await all
@@ -186,5 +192,25 @@ describe('GroupCommit', () => {
     const expected = Array.from({ length: count }, (_, n) => n)
     assert.deepEqual(order, expected)
     assert.deepEqual(answers, expected)
+  })
+
+  it('gives the event loop a turn between flushes that wait for nothing', async () => {
+    let flushes = 0
+    const group = new GroupCommit<number, number>({
+      flush: async (calls) => {
+        flushes += 1
+        return calls
+      },
+      weigh: () => 1,
+      maxItems: 10,
+      splitOn: () => false,
+    })
+    const all = Promise.all(Array.from({ length: 1_000 }, (_, n) => group.add(n)))
+    for (let turns = 1; turns <= 50; turns += 1) {
+      await turn()
+      assert.ok(flushes <= turns + 1, `${flushes} flushes in ${turns} turns`)
+    }
+    await all
+    assert.equal(flushes, 100)
   })
 })
