@@ -18,7 +18,9 @@ export const GIVEN_BACK: string = `status = 0, lane = ${LANE}, attempt = attempt
 
 const ANY_AWAITED = 'SELECT 1 FROM apalis_awaited WHERE queue = ? LIMIT 1'
 const FORGET_AWAITED = 'DELETE FROM apalis_awaited WHERE queue = ? AND id = ?'
-const FAILURES = 'SELECT failures FROM apalis_failure WHERE task = ?'
+/** Those of a row that has none were left by another, which somebody deleted by hand. */
+const FAILURES = `SELECT f.failures FROM apalis_failure f JOIN apalis_task t ON t.seq = f.task
+  WHERE f.task = ? AND t.failures <> 0`
 const KEEP_FAILURES = `INSERT INTO apalis_failure (task, failures) VALUES (?, ?)
   ON CONFLICT (task) DO UPDATE SET failures = excluded.failures`
 const COUNT_FAILURES = 'UPDATE apalis_task SET failures = ? WHERE seq = ?'

@@ -16,7 +16,8 @@ const COLUMNS = 'queue, lane, due_at, priority, run_at, attempts, created_at, id
 const PLAIN = insertOf(COLUMNS, 1)
 const PLAIN_MANY = insertOf(COLUMNS, ROWS_AT_ONCE)
 const FULL = insertOf(`${COLUMNS}, timeout_ms, unique_key, key_until, key_held, metadata`, 1)
-const PAYLOAD = 'INSERT INTO apalis_payload (task, args) VALUES (?, ?)'
+/** One that is there was left by a row that somebody deleted by hand: its number was given out again. */
+const PAYLOAD = 'INSERT OR REPLACE INTO apalis_payload (task, args) VALUES (?, ?)'
 const SET_ARGS = 'UPDATE apalis_task SET args = ? WHERE seq = ?'
 const DELETE_PAYLOAD = 'DELETE FROM apalis_payload WHERE task = ?'
 const FIND_ID = 'SELECT 1 FROM apalis_task WHERE queue = ? AND id = ?'

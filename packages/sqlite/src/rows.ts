@@ -153,7 +153,7 @@ export const SELECT_ROWS: string = `SELECT ${[
 ].join(', ')}
   FROM apalis_task t
   LEFT JOIN apalis_payload p ON p.task = t.seq
-  LEFT JOIN apalis_failure f ON f.task = t.seq
+  LEFT JOIN apalis_failure f ON f.task = t.seq AND t.failures <> 0
   LEFT JOIN apalis_worker w ON w.id = t.worker
   LEFT JOIN apalis_awaited a ON a.queue = t.queue AND a.id = t.id`
 

@@ -241,3 +241,30 @@ test('a time to come that was made text does not hide the next one', async () =>
   )
   await store.close()
 })
+
+test('what a row that was deleted by hand has left is not taken for that of the next one', async () => {
+  using folder = testFolder()
+  const { store, write, row } = await written(folder.file())
+  const long = JSON.stringify('x'.repeat(2_000))
+  const task = { id: 'long', args: long, priority: 9, attempts: 5 }
+  const error = { name: 'Error', message: 'of the first' }
+  await store.insert(queue, [task])
+  const [first] = (await store.claim(worker, 1, claimOptions)).rows
+  const outcome = { type: 'failed', error, retryInMs: 0 } as const
+  await store.settle(worker, [{ id: 'long', epoch: first?.epoch ?? 0, outcome }])
+  write('DELETE FROM apalis_task')
+  const others = ['x', 'y', 'z'].map((id) => ({ ...task, id }))
+  await store.insert(queue, [...others, { ...task, args: JSON.stringify('y'.repeat(3_000)) }])
+  assert.deepEqual((await row('long')).errors, [])
+  const { rows } = await store.claim(worker, 10, claimOptions)
+  assert.deepEqual(
+    rows.map(({ args }) => args.length),
+    [2_002, 2_002, 2_002, 3_002],
+  )
+  await store.kill(queue, 'long', { name: 'Error', message: 'of the second' })
+  assert.deepEqual(
+    (await row('long')).errors.map(({ message }) => message),
+    ['of the second'],
+  )
+  await store.close()
+})
