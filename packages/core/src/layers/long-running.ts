@@ -1,5 +1,6 @@
 import { knownKeys } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { asRun, withData } from '../service/request.ts'
 import type { ProvidingLayer } from '../service/service.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -54,5 +55,5 @@ export function longRunning(
       const group = new WorkGroup(asRun(request), maxMs)
       return group.through(() => inner.call(withData(request, { runner: group.runner })))
     })
-  return Object.assign(layer, { layerName: 'longRunning' })
+  return ownLayer(layer, { layerName: 'longRunning' })
 }

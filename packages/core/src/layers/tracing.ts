@@ -1,6 +1,7 @@
 import { toStoredError } from '../errors/stored-error.ts'
 import { OptionError } from '../internal/validate.ts'
 import { around } from '../service/around.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { asRun, type RunEnd } from '../service/request.ts'
 import type { Layer, TaskRequest } from '../service/service.ts'
 import type { Enrich } from '../storage/enrichment.ts'
@@ -90,7 +91,7 @@ export function tracing(tracer: TaskTracer, api: TraceApi): TracingLayer {
         ? inner.call(request)
         : api.context.with(context, () => inner.call(request))
     })
-  return Object.assign(layer, { layerName: 'tracing', enrich: () => producer(api) })
+  return Object.assign(ownLayer(layer, { layerName: 'tracing' }), { enrich: () => producer(api) })
 }
 
 /** The context of what pushes, as metadata. */

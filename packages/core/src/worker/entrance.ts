@@ -30,9 +30,10 @@ export class Entrance implements RawService {
     // Nearly every call gets to the handler before it waits for anything: then there is nothing to keep for it.
     for (const limiter of this.#limiters) limiter.reached = false
     const result = this.#inside.call(request)
-    if (isPromise(result)) {
-      const ahead = this.#limiters.filter((limiter) => !limiter.reached)
-      if (ahead.length > 0) this.#follow(asRun(request), ahead, result)
+    for (const limiter of this.#limiters) {
+      if (limiter.reached) continue
+      if (isPromise(result)) this.#follow(asRun(request), result)
+      break
     }
     return result
   }
@@ -54,11 +55,8 @@ export class Entrance implements RawService {
     }
   }
 
-  #follow(
-    { observer }: RunRequest<unknown, unknown, unknown>,
-    ahead: readonly Limiter[],
-    result: Promise<unknown>,
-  ): void {
+  #follow({ observer }: RunRequest<unknown, unknown, unknown>, result: Promise<unknown>): void {
+    const ahead = this.#limiters.filter((limiter) => !limiter.reached)
     for (const limiter of ahead) limiter.coming.add(observer)
     const end = (): void => {
       for (const limiter of ahead) limiter.coming.delete(observer)

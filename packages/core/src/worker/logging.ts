@@ -2,6 +2,7 @@ import { knownKeys, oneOf, OptionError } from '../internal/validate.ts'
 import { tell } from '../layers/tell.ts'
 import { around } from '../service/around.ts'
 import type { Event, EventTask } from '../service/events.ts'
+import { ownLayer } from '../service/own-layer.ts'
 import { withData } from '../service/request.ts'
 import type { ProvidingLayer, TaskRequest } from '../service/service.ts'
 import type { BoundWorkerBuilder } from './worker-builder.ts'
@@ -79,7 +80,7 @@ export function logging<Log extends TaskLogger>(
 function providing<Log extends TaskLogger>(logger: Log): ProvidingLayer<{ readonly log: Log }> {
   const layer: ProvidingLayer<{ readonly log: Log }> = (inner) =>
     around(inner, (request) => inner.call(withData(request, { log: childOf(logger, request) })))
-  return Object.assign(layer, { layerName: 'logging' })
+  return ownLayer(layer, { layerName: 'logging' })
 }
 
 function childOf<Log extends TaskLogger>(logger: Log, { worker, id, attempt }: TaskRequest): Log {

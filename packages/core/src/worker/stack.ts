@@ -50,6 +50,10 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
         'a service, that is an object with a call method',
       )
     }
+    if (service === level) {
+      limiters.unshift(undefined)
+      continue
+    }
     const limits = service !== inner && service.capacity !== undefined && !forwardsCapacity(service)
     const limiter = limits ? guard(name, service) : undefined
     limiters.unshift(limiter)
