@@ -9,9 +9,12 @@ import {
   TaskKilledError,
   TimeoutError,
 } from '../../src/errors/task-errors.ts'
+import { acknowledge } from '../../src/layers/acknowledge.ts'
 import { circuitBreaker } from '../../src/layers/circuit-breaker.ts'
 import { concurrency } from '../../src/layers/concurrency.ts'
+import { filter } from '../../src/layers/filter.ts'
 import { loadShed } from '../../src/layers/load-shed.ts'
+import { mapError } from '../../src/layers/map-error.ts'
 import { rateLimit } from '../../src/layers/rate-limit.ts'
 import { retry } from '../../src/layers/retry.ts'
 import { timeout } from '../../src/layers/timeout.ts'
@@ -37,6 +40,9 @@ const others: Readonly<Record<string, () => RawLayer>> = {
   'retry at once': () => retry({ times: 2, backoff: constant(0), maxWait: 0 }),
   timeout: () => timeout(25, { grace: 5 }),
   loadShed: () => loadShed(),
+  filter: () => filter(async () => true as const),
+  mapError: () => mapError(async (error) => error),
+  acknowledge: () => acknowledge(() => turn()),
   late: () =>
     use(async (_, next) => {
       await turn()
