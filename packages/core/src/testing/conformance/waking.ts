@@ -130,6 +130,22 @@ export const wakingCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a push while a claim that found nothing is still under way is not missed',
+    async run(world) {
+      const { storage, wire, work } = await world.process()
+      const tasks = storage.queue<string>(queue)
+      const notes = new Notes<string>()
+      const claim = wire.hold(claiming, 'after', 1)
+      work(tasks, notes.handler)
+      await world.until('it claims', () => claim.count === 1)
+      await tasks.push('a')
+      await world.quiet()
+      claim.letGo()
+      // No time passes.
+      await world.until('it ran', () => notes.args.length === 1)
+    },
+  },
+  {
     name: 'what one worker gives back another of the same process takes at once, also without signals',
     async run(world) {
       const { storage, wire, work } = await world.process()
