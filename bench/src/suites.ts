@@ -1,6 +1,6 @@
 import type { Suite } from './contender.ts'
 import { memory } from './memory/contenders.ts'
-import { burnDown } from './sqlite/burn-down.ts'
+import { burnDown, durability } from './sqlite/burn-down.ts'
 import { calls } from './sqlite/calls.ts'
 import { due } from './sqlite/due.ts'
 import { future } from './sqlite/future.ts'
@@ -18,6 +18,7 @@ export const suites: Readonly<Record<string, Suite>> = {
     rounds: 5,
   },
   sqlite: burnDown,
+  'sqlite-durability': durability,
   'sqlite-push': push,
   'sqlite-latency': latency,
   'sqlite-due': due,
