@@ -16,7 +16,7 @@ export interface Call<Answer> {
   readonly expect: (reference: Reference, actual: Answer) => Answer
   /** What a different answer breaks, by what was known before the call; `drift`: how much times may differ. */
   readonly breaks: (difference: Difference<Answer>) => Invariant
-  /** For people, and to count: what came of it. */
+  /** For people: what came of it. */
   readonly became?: (answer: Answer) => readonly string[]
   /** Calls that ask for less. */
   readonly simpler?: () => readonly Call<Answer>[]

@@ -143,10 +143,7 @@ export class Reference extends ReferenceState {
     { maxRescues, poison }: RescueOptions,
     { rows: chosen, registered }: RescueChoice,
   ): readonly Rescued[] {
-    const rows = this.rows(queue)
-      .filter(
-        ({ status, lockedBy: id = '' }) => status === 'running' && !this.isLive({ queue, id }),
-      )
+    const rows = this.abandoned(queue)
       .toSorted((one, other) => chosenFirst(chosen, one.id, other.id))
       .slice(0, limit)
     const swept = rows.map(({ lockedBy }) => lockedBy)
