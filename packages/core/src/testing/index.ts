@@ -31,6 +31,16 @@ export {
 } from './faulty-store.ts'
 export { conformance } from './conformance/index.ts'
 export { model, ModelError, type ModelOptions, type ModelReport } from './model/model.ts'
+export {
+  simulation,
+  type SimulationOptions,
+  type SimulationReport,
+} from './simulation/simulation.ts'
+export { simulate, type SimulatedRun, type SimulateOptions } from './simulation/simulate.ts'
+export { type FailedSeed, SimulationError } from './simulation/simulation-error.ts'
+export type { SimulatedJob, SimulatedStack, StackTools } from './simulation/stacks.ts'
+export type { Reduction } from './simulation/plan.ts'
+export type { FaultKind } from './simulation/faults.ts'
 export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {
   BareHarness,

@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import type { BareHarness } from '../../src/testing/harness.ts'
 import { model, ModelError } from '../../src/testing/model/model.ts'
-import { TestClock } from '../../src/testing/test-clock.ts'
-import { type Twin, twins } from '../twins/index.ts'
-
-function twinHarness({ wrap }: Twin): BareHarness {
-  const clock = new TestClock()
-  const store = wrap(new MemoryStore({ clock }), clock)
-  return {
-    clock,
-    open: async () => store,
-    advance: (ms) => clock.advance(ms),
-    async corrupt() {},
-    async close() {},
-  }
-}
+import { twins } from '../twins/index.ts'
+import { twinHarness } from '../twins/twin.ts'
 
 for (const twin of twins) {
   test(`the model catches: ${twin.name}`, async (t) => {

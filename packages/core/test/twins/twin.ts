@@ -1,5 +1,8 @@
+import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import type { TaskStore } from '../../src/storage/task-store.ts'
+import type { BareHarness } from '../../src/testing/harness.ts'
 import type { Invariant } from '../../src/testing/invariant-error.ts'
+import { TestClock } from '../../src/testing/test-clock.ts'
 import type { Clock } from '../../src/time/clock.ts'
 
 /** A store with one rule of the contract broken: what a suite is worth shows in whether it notices. */
@@ -23,4 +26,17 @@ export function overriding(store: TaskStore, own: Partial<TaskStore>): TaskStore
     },
     has: (target, key) => key !== 'exchange' && Reflect.has(target, key),
   })
+}
+
+/** What a suite runs on to find out about a twin: one memory store that is broken so. */
+export function twinHarness({ wrap }: Twin): BareHarness {
+  const clock = new TestClock()
+  const store = wrap(new MemoryStore({ clock }), clock)
+  return {
+    clock,
+    open: async () => store,
+    advance: (ms) => clock.advance(ms),
+    async corrupt() {},
+    async close() {},
+  }
 }

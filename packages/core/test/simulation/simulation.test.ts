@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { simulate } from '../../src/testing/simulation/simulate.ts'
+import { simulation } from '../../src/testing/simulation/simulation.ts'
+import { SimulationError } from '../../src/testing/simulation/simulation-error.ts'
+import { memoryHarness } from '../conformance/harnesses.ts'
+import { releaseDropsRow } from '../twins/release-drops-row.ts'
+import { twinHarness } from '../twins/twin.ts'
+
+/** A storage that loses what is given back, and a seed that shows it. */
+const harness = () => twinHarness(releaseDropsRow)
+const from = 3
+
+async function failureOf(promise: Promise<unknown>): Promise<SimulationError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof SimulationError)
+  return error
+}
+
+test('a failure names the invariant, the seed, what happened around it, and how to replay it', async () => {
+  const error = await failureOf(simulation({ harness, from }))
+  assert.equal(error.invariant, 'nothing lost')
+  assert.equal(error.code, 'ERR_INVARIANT')
+  const [what = '', replay = '', ...excerpt] = error.message.split('\n')
+  assert.match(what, /^nothing lost: t\d+ was pending, and is gone$/)
+  assert.deepEqual(JSON.parse(replay.replace('Replay it: ', '')), {
+    seed: error.seed,
+    ...error.reduction,
+  })
+  assert.ok(excerpt.some((line) => line.includes('=released')))
+  assert.ok(excerpt.length < 90)
+})
+
+test('a failure is made smaller, and what is left of it fails by itself', async () => {
+  const { seed, reduction, log } = await failureOf(simulation({ harness, from }))
+  const whole = await failureOf(simulate({ harness, seed }))
+  assert.ok(reduction.tasks !== undefined && (reduction.without?.length ?? 0) > 0)
+  assert.ok(log.length < whole.log.length, `${log.length} of ${whole.log.length} lines`)
+  const replayed = await failureOf(simulate({ harness, seed, ...reduction }))
+  assert.deepEqual(replayed.log, log)
+})
+
+test('a reduction takes kinds of faults, processes and tasks away, and leaves the rest', async () => {
+  const whole = await simulate({ harness: memoryHarness, seed: 4 })
+  const reduced = await simulate({ harness: memoryHarness, seed: 4, processes: 1, tasks: 3 })
+  const tasks = reduced.log.join('\n').match(/\bt\d+\b/g) ?? []
+  assert.ok(tasks.length > 0 && tasks.every((id) => ['t1', 't2', 't3'].includes(id)))
+  assert.ok(reduced.log.length < whole.log.length)
+  const without = ['die', 'poison', 'stop', 'freeze', 'outage'] as const
+  const calm = await simulate({ harness: memoryHarness, seed: 4, without })
+  assert.ok(!calm.log.some((line) => / dies$| is killed by |stands still for \d{4}/.test(line)))
+})
+
+test('what it is asked is checked before it begins', async () => {
+  await assert.rejects(simulation({ harness: memoryHarness, seeds: 0 }), /simulation\.seeds/)
+  await assert.rejects(simulation({ harness: memoryHarness, from: 1.5 }), /simulation\.from/)
+  await assert.rejects(
+    simulate({ harness: memoryHarness, seed: 1, stacks: [] }),
+    /at least one stack/,
+  )
+})
+
+test('a harness is closed whatever comes of its seed', async () => {
+  let open = 0
+  const counted = () => {
+    open += 1
+    const made = harness()
+    return { ...made, close: async () => void (open -= 1) }
+  }
+  await failureOf(simulation({ harness: counted, from }))
+  assert.equal(open, 0)
+})
