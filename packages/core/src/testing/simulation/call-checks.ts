@@ -46,7 +46,7 @@ export class CallChecks {
   /** Incarnations that do not know what they claimed, each with when it heard so. */
   readonly #doubts = new Map<string, number>()
   /** How often each call was made. */
-  readonly counts = new Map<string, number>()
+  readonly counts: Map<string, number> = new Map<string, number>()
 
   constructor(process: CallingProcess, history: History, checker: Checker, limits: CallLimits) {
     this.#process = process

@@ -27,7 +27,7 @@ export class SimulatedWorker<Tx> implements CallingWorker {
   readonly #process: SimulatedProcess<Tx>
   #context: WorkerContext | undefined
   #stop: () => void = () => {}
-  knownSince = Number.POSITIVE_INFINITY
+  knownSince: number = Number.POSITIVE_INFINITY
   #running = false
   #stoppedAt: number | undefined
   /** Settles when its process is to end and it has. */
