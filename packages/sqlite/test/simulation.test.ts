@@ -4,6 +4,7 @@ import { simulate, simulation } from '@apalis/core/testing'
 import { fileHarness, memoryHarness } from './support/harness.ts'
 import { long } from './support/long.ts'
 
+// #region simulation
 test('whatever goes wrong, no invariant breaks on a database in memory', async (t) => {
   const { from, to, events, runs } = await simulation({
     harness: memoryHarness,
@@ -11,6 +12,7 @@ test('whatever goes wrong, no invariant breaks on a database in memory', async (
   })
   t.diagnostic(`seeds ${from} to ${to}: ${events} events, ${runs} runs of handlers`)
 })
+// #endregion
 
 // Each process has a connection of its own; when they hear of each other's commits the operating system decides.
 test('whatever goes wrong, no invariant breaks between connections to a file', async (t) => {

@@ -19,6 +19,8 @@ export class LoopDelay {
   }
 
   start(): void {
+    // A loop whose time is simulated is never late.
+    if (this.#clock.loopTime !== undefined) return
     this.#histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
     this.#histogram.enable()
     this.#windowStart = this.#clock.monotonic()

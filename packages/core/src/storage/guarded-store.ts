@@ -110,8 +110,9 @@ export class GuardedStore<Tx = never> implements TaskStore<Tx> {
     const call = (): Promise<AsyncDisposable> => this.#store.listen(onSignal, onEnd)
     const subscription = await this.#timed('listen', call, dispose)
     return {
+      // After `close`, too: one that was on its way by then would never be ended.
       [Symbol.asyncDispose]: () =>
-        this.#timed('stop listening', async () => subscription[Symbol.asyncDispose]()),
+        this.#bounded('stop listening', async () => subscription[Symbol.asyncDispose]()),
     }
   }
 
@@ -180,6 +181,14 @@ export class GuardedStore<Tx = never> implements TaskStore<Tx> {
     late?: (value: Value) => void,
   ): Promise<Value> {
     if (this.#closing !== undefined) return Promise.reject(closed(operation))
+    return this.#bounded(operation, call, late)
+  }
+
+  #bounded<Value>(
+    operation: string,
+    call: () => Promise<Value>,
+    late?: (value: Value) => void,
+  ): Promise<Value> {
     return new Promise((resolve, reject) => {
       let open = true
       const timer = this.#clock.setTimer(() => {

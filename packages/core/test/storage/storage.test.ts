@@ -121,6 +121,19 @@ describe('Storage.close', () => {
     assert.equal(lab.store.calls('close').length, 1)
   })
 
+  it('ends a subscription that was on its way', async () => {
+    const lab = new Lab()
+    const listening = lab.store.holdAfter('listen')
+    const waiting = assert.rejects(lab.storage.queue<number>('q').result('x'))
+    await listening.reached
+    await lab.storage.close()
+    await waiting
+    assert.equal(lab.store.listeners, 1)
+    listening.release()
+    await lab.clock.settle()
+    assert.equal(lab.store.listeners, 0)
+  })
+
   it('passes on what the store’s own close throws, after all else is done', async () => {
     const lab = new Lab()
     lab.store.failBefore('close', new Error('cannot sync'))
