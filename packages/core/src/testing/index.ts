@@ -39,7 +39,7 @@ export {
 export { simulate, type SimulatedRun, type SimulateOptions } from './simulation/simulate.ts'
 export { type FailedSeed, SimulationError } from './simulation/simulation-error.ts'
 export type { SimulatedJob, SimulatedStack, StackTools } from './simulation/stacks.ts'
-export type { Reduction } from './simulation/plan.ts'
+export type { SimulationReduction } from './simulation/plan.ts'
 export type { FaultKind } from './simulation/faults.ts'
 export { type Invariant, InvariantError, isInvariantError } from './invariant-error.ts'
 export type {

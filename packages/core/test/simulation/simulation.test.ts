@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
+import { TestClock } from '../../src/testing/test-clock.ts'
+import type { BareHarness } from '../../src/testing/harness.ts'
 import { simulate } from '../../src/testing/simulation/simulate.ts'
 import { simulation } from '../../src/testing/simulation/simulation.ts'
 import { SimulationError } from '../../src/testing/simulation/simulation-error.ts'
@@ -72,4 +75,23 @@ test('a harness is closed whatever comes of its seed', async () => {
   }
   await failureOf(simulation({ harness: counted, from }))
   assert.equal(open, 0)
+})
+
+/** A storage on a server's clock: real time goes on in it, a millisecond a call. */
+function restlessHarness(): BareHarness {
+  const clock = new TestClock()
+  let ahead = 0
+  const store = new MemoryStore({
+    clock: {
+      now: () => clock.now() + (ahead += 1),
+      monotonic: () => clock.monotonic(),
+      setTimer: (callback, ms) => clock.setTimer(callback, ms),
+    },
+  })
+  const open = async () => store
+  return { clock, open, advance: (ms) => clock.advance(ms), async corrupt() {}, async close() {} }
+}
+
+test('a storage on a clock of its own, in which time goes on, breaks nothing', async () => {
+  await simulation({ harness: restlessHarness, seeds: 60, without: ['storageClock'] })
 })

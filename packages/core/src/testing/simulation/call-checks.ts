@@ -22,6 +22,8 @@ export interface CallingProcess extends Actor {
   readonly callers: readonly CallingWorker[]
   /** When it last began to stand still. */
   readonly stoodSince: number
+  /** When it last went on after that; before all time: it never stood still. */
+  readonly thawedAt: number
   /** How many of its clients look for abandoned tasks themselves. */
   readonly resuming: number
 }
@@ -99,7 +101,7 @@ export class CallChecks {
   /** Whether the process surely waits for the answer to a call that left it at `begun`: it may have given up. */
   #isAwaited(begun: number): boolean {
     if (this.#history.now >= begun + this.#limits.callTimeoutMs) return false
-    return begun > this.#process.runsSince + THAW_MS
+    return begun > this.#process.thawedAt + THAW_MS
   }
 
   #claimed(worker: WorkerRef, { rows }: Claimed, begun: number): void {

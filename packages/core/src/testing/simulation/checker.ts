@@ -26,6 +26,7 @@ export interface CheckerDeps {
   /** The storage's clock. */
   readonly storageNow: () => number
   readonly maxRescues: number
+  readonly callTimeoutMs: number
 }
 
 /** Holds what happens against the invariants: every call that a storage has applied, and every run of a handler. */
@@ -42,7 +43,7 @@ export class Checker {
     this.#deps = deps
     this.leases = new Leases(deps.history, deps.storageNow)
     this.runs = new Runs(deps.history, this.leases, deps.maxRescues)
-    this.unstarted = new Unstarted(deps.history, this.leases)
+    this.unstarted = new Unstarted(deps.history, this.leases, deps.callTimeoutMs)
     this.#checks = this.#checksOfCalls()
   }
 
@@ -121,7 +122,8 @@ export class Checker {
       retry: ([queue, id, { resetAttempts }], answer) =>
         this.queue(queue).retried(id, answer, resetAttempts),
       remove: ([queue, id], { changed }) => this.queue(queue).removed(id, changed),
-      update: ([queue, id], { changed }) => this.queue(queue).updated(id, changed),
+      update: ([queue, id, changes], { changed }) =>
+        this.queue(queue).updated(id, changed, changes),
       purge: ([queue], count) => this.queue(queue).purged(count),
       pause: ([queue, on]) => {
         this.queue(queue).paused = on

@@ -1,13 +1,17 @@
 import { type Bounds, drawProcess, served } from './draw-process.ts'
 import { drawOperations, drawTasks } from './draw-workload.ts'
 import { drawRates, faultKinds } from './faults.ts'
-import type { Moment, Operation, Plan, Reduction } from './plan.ts'
+import type { Moment, Operation, Plan, SimulationReduction } from './plan.ts'
 import { Random } from './random.ts'
 
 /** What a seed says, what was taken away excepted: the rest of it stays as it was. */
 export function planOf(
   seed: number,
-  { without = [], processes: mostProcesses = 100, tasks: mostTasks = 1_000 }: Reduction = {},
+  {
+    without = [],
+    processes: mostProcesses = 100,
+    tasks: mostTasks = 1_000,
+  }: SimulationReduction = {},
 ): Plan {
   const random = new Random(`seed ${seed}`)
   const kinds = new Set(
@@ -42,7 +46,7 @@ export function planOf(
     tasks: tasks.slice(0, mostTasks),
     rests: random.fork('rests').chance(0.3),
     sleeps: kinds.has('freeze') ? drawSleeps(random.fork('sleeps'), bounds) : [],
-    storageSteps: kinds.has('clocks') ? drawStorageSteps(random.fork('storage'), bounds) : [],
+    storageSteps: kinds.has('storageClock') ? drawStorageSteps(random.fork('storage'), bounds) : [],
   }
 }
 
@@ -61,7 +65,7 @@ function drawSleeps(random: Random, { leaseMs, chaosMs }: Bounds): readonly Mome
 }
 
 function drawStorageSteps(random: Random, { leaseMs, chaosMs }: Bounds): readonly Moment[] {
-  if (!random.chance(0.3)) return []
+  if (!random.chance(0.4)) return []
   const most = leaseMs * 4
   return [{ at: random.between(1_000, chaosMs), ms: random.between(-most, most) }]
 }

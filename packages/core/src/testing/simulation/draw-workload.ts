@@ -98,7 +98,7 @@ function drawPauses(random: Random, queues: readonly string[], chaosMs: number):
     const at = draw.between(100, chaosMs)
     const by = draw.between(0, 9)
     const after = draw.between(0, 9)
-    const until = Math.min(chaosMs, at + draw.between(100, 4_000))
+    const until = Math.min(chaosMs, at + draw.between(100, 12_000))
     if (index === 0) {
       const queue = draw.pick(queues)
       pauses.push({ at, by, action: { type: 'pause', queue } })

@@ -20,8 +20,10 @@ export const faultKinds = [
   'deaf',
   /** Timers that fire late. */
   'late',
-  /** Wall clocks of processes that are set, the storage's too. */
+  /** Wall clocks of processes that are set. */
   'clocks',
+  /** The storage's wall clock is set. Only a storage that reads the harness's clock notices. */
+  'storageClock',
   /** Processes that stand still for a while, longer than a lease too. */
   'freeze',
   /** Processes that die, and are replaced. */

@@ -35,7 +35,7 @@ export interface LeaseRecord {
 /** The part of a lease for which it is trusted. */
 const TRUSTED = 5 / 6
 /** A storage may be so much ahead of the clock by which it is judged, in milliseconds: real time passes for a server. */
-const AHEAD_MS = 100
+export const AHEAD_MS = 200
 
 /** Every incarnation that was ever registered. */
 export class Leases {

@@ -52,6 +52,19 @@ export const operations: readonly Operation[] = [
   'close',
 ]
 
+/** One call on its way. */
+interface Trip {
+  readonly call: Call
+  /** What the storage is given. */
+  readonly args: readonly unknown[]
+  /** When it left the process. */
+  readonly begun: number
+  readonly fate: Fate
+  readonly apply: () => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
 type Outcome = { readonly value: unknown } | { readonly error: unknown }
 
 /**
@@ -83,42 +96,47 @@ export class Link {
       this.close()
       return apply()
     }
-    const { checks, faults, history, timeline } = this.#deps
+    const { checks, faults, timeline } = this.#deps
     const begun = timeline.now
     checks.called(call)
-    const fate = faults.fate(begun)
     const args = call.operation === 'listen' ? this.#heard(call.args) : call.args
     return new Promise((resolve, reject) => {
-      const arrive = (outcome: Outcome): void => {
-        if ('error' in outcome) {
-          reject(outcome.error)
-          return
-        }
-        checks.answered(call, outcome.value, begun)
-        resolve(call.operation === 'listen' ? this.#subscribed(outcome.value, args) : outcome.value)
-      }
-      if (fate.failure === 'refused' || fate.failure === 'fatal') {
-        const error = refusal(call.operation, fate.failure)
-        this.#later((fate.applyIn ?? 0) + (fate.answerIn ?? 0), () => {
-          history.note(this.#deps.actor.name, `${this.#text(call)} ${fate.failure}`)
-          arrive({ error })
-        })
-        return
-      }
-      if (fate.applyIn === undefined) {
-        history.note(this.#deps.actor.name, `${this.#text(call)} never arrives`)
-        return
-      }
-      this.#later(fate.applyIn, async () => {
-        const outcome = await this.#apply(() => apply(args), call, fate)
-        if (outcome === undefined || fate.answerIn === undefined) return
-        const lost = fate.failure === 'lost' && 'value' in outcome
-        this.#later(fate.answerIn, () => {
-          if (lost) checks.lost(call, begun)
-          arrive(lost ? { error: lostAnswer(call.operation) } : outcome)
-        })
-      })
+      const fate = faults.fate(begun)
+      this.#send({ call, args, begun, fate, apply: () => apply(args), resolve, reject })
     })
+  }
+
+  #send(trip: Trip): void {
+    const { call, fate, reject } = trip
+    const { history, actor } = this.#deps
+    const { applyIn, answerIn = 0, failure } = fate
+    if (failure === 'refused' || failure === 'fatal') {
+      this.#later((applyIn ?? 0) + answerIn, () => {
+        history.note(actor.name, `${this.#text(call)} ${failure}`)
+        reject(refusal(call.operation, failure))
+      })
+    } else if (applyIn === undefined) {
+      history.note(actor.name, `${this.#text(call)} never arrives`)
+    } else {
+      this.#later(applyIn, async () => {
+        const outcome = await this.#apply(trip)
+        if (outcome === undefined || fate.answerIn === undefined) return
+        this.#later(fate.answerIn, () => this.#arrive(trip, outcome))
+      })
+    }
+  }
+
+  #arrive({ call, args, begun, fate, resolve, reject }: Trip, outcome: Outcome): void {
+    const { checks } = this.#deps
+    if ('error' in outcome) {
+      reject(outcome.error)
+    } else if (fate.failure === 'lost') {
+      checks.lost(call, begun)
+      reject(lostAnswer(call.operation))
+    } else {
+      checks.answered(call, outcome.value, begun)
+      resolve(call.operation === 'listen' ? this.#subscribed(outcome.value, args) : outcome.value)
+    }
   }
 
   /** The process has died: what it has asked for reaches the storage, or does not. */
@@ -138,11 +156,7 @@ export class Link {
     for (const { end } of Array.from(this.#subscriptions)) end(new Error('connection reset'))
   }
 
-  async #apply(
-    apply: () => Promise<unknown>,
-    call: Call,
-    fate: Fate,
-  ): Promise<Outcome | undefined> {
+  async #apply({ call, fate, apply }: Trip): Promise<Outcome | undefined> {
     if (this.#closed || this.#lost?.chance(0.5) === true) return undefined
     const { actor, checker, history, timeline } = this.#deps
     await timeline.reachStorage()

@@ -1,7 +1,7 @@
 import type { FaultKind, FaultRates, Outage } from './faults.ts'
 
 /** What is taken away from a seed's plan, to see whether the rest fails as well. */
-export interface Reduction {
+export interface SimulationReduction {
   /** Kinds that do not go wrong. */
   readonly without?: readonly FaultKind[]
   /** At most so many processes. */

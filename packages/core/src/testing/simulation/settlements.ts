@@ -1,7 +1,7 @@
 import type { StoreSettled, StoreSettlement, WorkerRef } from '../../storage/task-store.ts'
 import { giveBack, type StoredTask, type StoredTasksDeps } from './stored-task.ts'
 
-type Deps = Pick<StoredTasksDeps, 'history' | 'leases' | 'runOf'>
+type Deps = Pick<StoredTasksDeps, 'history' | 'leases' | 'runOf' | 'storageNow'>
 
 /** A storage has answered the settle of one claim: only its owner ends it, once, and as its run has gone. */
 export function checkSettlement(
@@ -32,7 +32,7 @@ export function checkSettlement(
     return
   }
   checkOutcome(deps, task, settlement)
-  apply(task, worker, settlement)
+  apply(task, worker, settlement, deps.storageNow())
   history.progress()
 }
 
@@ -58,10 +58,19 @@ function checkOutcome(
   }
 }
 
-function apply(task: StoredTask, worker: WorkerRef, { epoch, outcome }: StoreSettlement): void {
+function apply(
+  task: StoredTask,
+  worker: WorkerRef,
+  { epoch, outcome }: StoreSettlement,
+  now: number,
+): void {
+  if (outcome.type === 'failed') task.dueAt = now + outcome.retryInMs
   if (outcome.type === 'released') {
     giveBack(task)
-    if (outcome.dueInMs > 0) task.releases += 1
+    if (outcome.dueInMs > 0) {
+      task.releases += 1
+      task.dueAt = now + outcome.dueInMs
+    }
   } else {
     task.status = outcome.type
     task.holder = undefined

@@ -1,6 +1,6 @@
 import type { FaultKind } from './faults.ts'
 import { planOf } from './draw-plan.ts'
-import type { Reduction } from './plan.ts'
+import type { SimulationReduction } from './plan.ts'
 import { simulate, type SimulateOptions } from './simulate.ts'
 import { SimulationError } from './simulation-error.ts'
 
@@ -43,7 +43,7 @@ class Shrinking<Tx> {
   }
 
   /** Whether the same invariant breaks with less; then that is the smallest failure. */
-  async tries(reduction: Reduction): Promise<boolean> {
+  async tries(reduction: SimulationReduction): Promise<boolean> {
     if (this.#runs >= MOST_RUNS) return false
     this.#runs += 1
     try {

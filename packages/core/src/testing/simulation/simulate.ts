@@ -1,12 +1,12 @@
 import type { BareHarness } from '../harness.ts'
 import { planOf } from './draw-plan.ts'
-import type { Reduction } from './plan.ts'
+import type { SimulationReduction } from './plan.ts'
 import { SimulationError } from './simulation-error.ts'
 import { SimulationRun } from './simulation-run.ts'
 import { coreStacks, type SimulatedStack } from './stacks.ts'
 
 /** What to simulate, and on what. */
-export interface SimulateOptions<Tx = never> extends Reduction {
+export interface SimulateOptions<Tx = never> extends SimulationReduction {
   /** Makes the harness that a seed runs on; it is closed afterwards. */
   readonly harness: () => BareHarness<Tx> | Promise<BareHarness<Tx>>
   readonly seed: number

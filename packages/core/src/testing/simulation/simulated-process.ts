@@ -34,6 +34,7 @@ export class SimulatedProcess<Tx> implements CallingProcess {
   #frozenUntil = 0
   #exit: Promise<void> | undefined
   runsSince = 0
+  thawedAt: number = Number.NEGATIVE_INFINITY
   resuming = 0
   readonly checks: CallChecks
   killedBy: Killer | undefined
@@ -200,6 +201,7 @@ export class SimulatedProcess<Tx> implements CallingProcess {
     history.note(this.name, 'goes on')
     this.#state = 'running'
     this.runsSince = timeline.now
+    this.thawedAt = timeline.now
     const { wire, clock } = this.process
     const soon = (ms: number, run: () => void): void => {
       timeline.schedule(ms, this.random.next(), run)

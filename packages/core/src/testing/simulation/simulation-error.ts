@@ -1,11 +1,11 @@
 import { type Invariant, InvariantError } from '../invariant-error.ts'
-import type { Reduction } from './plan.ts'
+import type { SimulationReduction } from './plan.ts'
 
 /** What is known of a seed that failed. */
 export interface FailedSeed {
   readonly seed: number
   /** What was taken away from its plan, and is not needed for the failure. */
-  readonly reduction: Reduction
+  readonly reduction: SimulationReduction
   readonly log: readonly string[]
   /** The part of the log that matters. */
   readonly excerpt: string
@@ -14,7 +14,7 @@ export interface FailedSeed {
 /** A simulated run broke an invariant. `simulate({ harness, seed, ...reduction })` breaks it again. */
 export class SimulationError extends InvariantError {
   readonly seed: number
-  readonly reduction: Reduction
+  readonly reduction: SimulationReduction
   /** Everything that happened, line by line. */
   readonly log: readonly string[]
 

@@ -42,6 +42,7 @@ export class SimulationRun<Tx> {
       history,
       storageNow: () => harness.clock.now(),
       maxRescues: plan.maxRescues,
+      callTimeoutMs: plan.callTimeoutMs,
     })
     this.#scene = {
       plan,

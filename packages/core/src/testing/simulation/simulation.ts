@@ -6,7 +6,7 @@ import { SimulationError } from './simulation-error.ts'
 /** What to simulate, on what, and how often. */
 export interface SimulationOptions<Tx = never> extends Pick<
   SimulateOptions<Tx>,
-  'harness' | 'stacks'
+  'harness' | 'stacks' | 'without'
 > {
   /** How many seeds. @default 300 */
   readonly seeds?: number

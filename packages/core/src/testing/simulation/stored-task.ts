@@ -12,6 +12,8 @@ export interface StoredTask {
   status: Row['status'] | 'removed'
   epoch: number
   attempt: number
+  /** When it is due, by the storage's clock. */
+  dueAt: number
   rescues: number
   releases: number
   /** Who holds it, while it is running. */
@@ -62,6 +64,7 @@ export function newTask(row: NewRow, now: number): StoredTask {
     status: 'pending',
     epoch: 0,
     attempt: 0,
+    dueAt: row.runAt ?? now + (row.delayMs ?? 0),
     rescues: 0,
     releases: 0,
     holder: undefined,

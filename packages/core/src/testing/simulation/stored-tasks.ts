@@ -6,12 +6,14 @@ import {
   type Rescued,
   type Retried,
   type Row,
+  type RowChanges,
   type StoreBeat,
   type StoreSettled,
   type StoreSettlement,
   suspectRescues,
   type WorkerRef,
 } from '../../storage/task-store.ts'
+import { AHEAD_MS } from './leases.ts'
 import { checkSettlement } from './settlements.ts'
 import {
   checkRow,
@@ -115,8 +117,8 @@ export class StoredTasks {
     if (row.epoch <= task.epoch) {
       history.fail('fence', `${row.id} was claimed under epoch ${row.epoch} after ${task.epoch}`)
     }
-    if (row.runAt > latest()) {
-      const early = row.runAt - latest()
+    if (task.dueAt > latest() + AHEAD_MS) {
+      const early = task.dueAt - latest()
       history.fail('order', `${name} claimed ${row.id} ${early} ms before it was due`)
     }
     const wrong = miscounted(task, row)
@@ -226,6 +228,7 @@ export class StoredTasks {
     task.releases = 0
     if (resetAttempts) task.attempt = 0
     task.settled = undefined
+    task.dueAt = this.#deps.storageNow()
     this.#checkKey(task)
     this.#deps.onRetried(id)
   }
@@ -236,8 +239,11 @@ export class StoredTasks {
     if (task !== undefined) task.status = 'removed'
   }
 
-  updated(id: string, did: boolean): void {
-    if (did) this.#changing(id, 'changed', ['pending', 'failed'])
+  updated(id: string, did: boolean, { runAt, delayMs }: RowChanges): void {
+    const task = did ? this.#changing(id, 'changed', ['pending', 'failed']) : undefined
+    if (task === undefined) return
+    if (delayMs !== undefined) task.dueAt = this.#deps.storageNow() + delayMs
+    else if (runAt !== undefined) task.dueAt = runAt
   }
 
   purged(count: number): void {

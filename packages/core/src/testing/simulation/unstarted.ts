@@ -9,20 +9,27 @@ interface Waiting {
   readonly since: number
 }
 
-/** A claimed task that does not start within a second is given back; a call may take so long to do that, in milliseconds. */
-const LONGEST_MS = 1_000 + 3_000
+/**
+ * A claimed task that does not start within a second is given back, with the next settle that goes well: while one is under
+ * way, or repeated, it waits. In milliseconds.
+ */
+const LONGEST_MS = 8_000
+/** So many calls may fail by then, each by its timeout. */
+const FAILED_CALLS = 4
 
 /** The tasks that workers have claimed and neither started nor given back. */
 export class Unstarted {
   readonly #history: History
   readonly #leases: Leases
+  readonly #longestMs: number
   readonly #heard = new Set<string>()
   readonly #revoked = new Set<string>()
   readonly #waiting = new Map<string, Waiting>()
 
-  constructor(history: History, leases: Leases) {
+  constructor(history: History, leases: Leases, callTimeoutMs: number) {
     this.#history = history
     this.#leases = leases
+    this.#longestMs = LONGEST_MS + FAILED_CALLS * callTimeoutMs
   }
 
   /** A claim's answer has arrived. */
@@ -61,7 +68,7 @@ export class Unstarted {
       } else if ((lease?.trustedUntil ?? 0) <= this.#history.now) {
         // Nobody writes anything for it: it goes with its incarnation.
         this.#waiting.delete(key)
-      } else if (actor.state === 'running' && waited > LONGEST_MS) {
+      } else if (actor.state === 'running' && waited > this.#longestMs) {
         const name = this.#leases.nameOf(worker.id)
         const what = `${claim.id}@${claim.epoch} for ${waited} ms without starting it`
         this.#history.fail('bounded', `${name} keeps ${what}`)
