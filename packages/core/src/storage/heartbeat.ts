@@ -9,6 +9,8 @@ import { publishRescued } from './rescued.ts'
 import { storedTask } from './rows.ts'
 import type { Rescued } from './task-store.ts'
 
+/** A timer of the process may fire so much before its time: the beat that it brings is the regular one all the same. */
+const EARLY_MS = 1
 /** How many tasks one rescue takes. */
 const RESCUE_BATCH = 100
 
@@ -95,7 +97,7 @@ export class Heartbeat<Args, Result> implements AsyncIterator<Beat> {
   /** Counts the beat that begins at `now`, and sets the time of the next regular one. */
   #count(now: number): void {
     const nextAt = this.#nextAt ?? now
-    const regular = now >= nextAt
+    const regular = now >= nextAt - EARLY_MS
     if (this.#isLate(now, Math.min(nextAt, this.#rescueAt))) this.#onTime = 0
     else if (regular && this.#nextAt !== undefined) this.#onTime += 1
     if (regular) this.#nextAt = now + this.#everyMs
