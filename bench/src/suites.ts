@@ -1,7 +1,7 @@
 import type { Suite } from './contender.ts'
 import { memory } from './memory/contenders.ts'
 import { layerCosts } from './memory/layers.ts'
-import { burnDown } from './sqlite/burn-down.ts'
+import { burnDown, durability } from './sqlite/burn-down.ts'
 import { calls } from './sqlite/calls.ts'
 import { due } from './sqlite/due.ts'
 import { future } from './sqlite/future.ts'
@@ -20,6 +20,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   },
   layers: layerCosts,
   sqlite: burnDown,
+  'sqlite-durability': durability,
   'sqlite-push': push,
   'sqlite-latency': latency,
   'sqlite-due': due,

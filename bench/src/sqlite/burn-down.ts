@@ -44,15 +44,30 @@ export const burnDown: Suite = {
   warmUp: 10_000,
 }
 
-function apalis(name: string, synchronous: Synchronous): Contender {
+/** What a durability costs, by the number of tasks at a time (`--concurrency`). */
+export const durability: Suite = {
+  contenders: [
+    apalis('full', 'full'),
+    apalis('normal', 'normal'),
+    apalis('in memory', 'normal', ':memory:'),
+  ],
+  compared: ['full'],
+  unit: 'tasks/s',
+  tasks: 100_000,
+  warmUp: 10_000,
+}
+
+function apalis(name: string, synchronous: Synchronous, memory?: ':memory:'): Contender {
   return {
     name,
     package: '@apalis/sqlite',
     run: (tasks, limit, deliveries) =>
       withFile(async (path) => {
-        const storage = await SqliteStorage.open(path, { synchronous })
+        const storage = await SqliteStorage.open(memory ?? path, { synchronous })
         const queue = storage.queue<{ readonly index: number }>('bench')
-        await queue.pushStream(numbered(tasks))
+        const pushed = await perSecond(tasks, async () => {
+          await queue.pushStream(numbered(tasks))
+        })
         const worker = new WorkerBuilder('bench')
           .backend(queue)
           .layer(concurrency(limit))
@@ -65,7 +80,7 @@ function apalis(name: string, synchronous: Synchronous): Contender {
         })
         checkKept(tasks, (await queue.metrics()).done)
         await storage.close()
-        return { value }
+        return { value, also: { 'pushed 1,000 at a time, a second': pushed } }
       }),
   }
 }
