@@ -230,3 +230,21 @@ test('settle waits for file work that a timer began', async (context) => {
   await clock.advance(10)
   assert.equal(written, '0\n1\n2\n3\n4\n')
 })
+
+test('what asks for many turns of the event loop has not come to rest, and several may wait for it', async () => {
+  const [one, other] = [new TestClock(), new TestClock()]
+  let turns = 0
+  const many = (async () => {
+    for (; turns < 50; turns += 1) await turn()
+  })()
+  await Promise.all([one.settle(), other.settle(), one.settle()])
+  assert.equal(turns, 50)
+  await many
+  let endless = true
+  const end = (async () => {
+    while (endless) await turn()
+  })()
+  await one.settle()
+  endless = false
+  await end
+})
