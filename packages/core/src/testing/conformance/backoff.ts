@@ -19,7 +19,11 @@ export const backoffCases: readonly CaseDefinition[] = [
         const options = backoff === undefined ? {} : { backoff }
         const tasks = storage.queue<null>(name, { attempts, ...options })
         const failing = new Failing()
-        work(tasks, failing.handler)
+        // It pauses at each failure: a wait may be so short that the next attempt runs before the row is read.
+        const worker = work(tasks, (args, request) => {
+          worker.context.pause()
+          return failing.handler(args, request)
+        })
         const id = await tasks.push(null)
         const found: number[] = []
         for (let attempt = 1; attempt < attempts; attempt += 1) {
@@ -30,6 +34,7 @@ export const backoffCases: readonly CaseDefinition[] = [
           const { runAt, errors } = await world.row(name, id)
           found.push(runAt - (errors.at(-1)?.at ?? 0))
           await tasks.reschedule(id, 0)
+          worker.context.resume()
           await world.within(
             5_000,
             `attempt ${attempt + 1} of ${name}`,
