@@ -159,12 +159,12 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     try {
       const listening = await link.listen(
         schema,
-        ({ channel, payload }) => {
-          if (channel === schema) this.#signals.heard(payload)
-        },
-        (error) => {
-          remove()
-          onEnd(toBackendError('listen', error))
+        {
+          onMessage: (payload) => this.#signals.heard(payload),
+          onEnd: (error) => {
+            remove()
+            onEnd(toBackendError('listen', error))
+          },
         },
         { timeoutMs },
       )
