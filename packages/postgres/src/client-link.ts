@@ -9,6 +9,7 @@ import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
 
 /** Statements over one connection of the caller's, one after the other. */
 export class ClientLink implements Link {
+  readonly direct = false
   readonly #client: PostgresClient
 
   constructor(client: PostgresClient) {
@@ -60,6 +61,7 @@ export class ClientLink implements Link {
 
 /** Statements to PostgreSQL in this process. */
 export class InProcessLink implements Link {
+  readonly direct = true
   readonly #database: PostgresInProcess
 
   constructor(database: PostgresInProcess) {

@@ -14,12 +14,17 @@ export class PoolLink implements Link {
   /** The same once it does. */
   #listener: PoolListener | undefined
   #closed = false
+  #direct = false
 
   /** `end`: what closes the pool, where that is the storage's own. */
   constructor(pool: PostgresPool, end?: () => Promise<void>) {
     this.#pool = pool
     this.#end = end
     pool.on('error', ignore)
+  }
+
+  get direct(): boolean {
+    return this.#direct
   }
 
   async run(
@@ -87,7 +92,7 @@ export class PoolLink implements Link {
       this.#listening = undefined
       this.#listener = undefined
     })
-    await listener.begin(timeoutMs)
+    this.#direct = await listener.begin(timeoutMs)
     this.#listener = listener
     return listener
   }

@@ -27,10 +27,15 @@ export class PoolListener {
     client.on('end', this.#ended)
   }
 
-  /** Begins to listen. */
-  async begin(timeoutMs: number): Promise<void> {
+  /** Begins to listen. Whether surely no pooler stands between: the process at the other end is the one that first answered. */
+  async begin(timeoutMs: number): Promise<boolean> {
     try {
       await this.run(`LISTEN "${this.#channel}"`, [], timeoutMs)
+      const { rows } = await this.run('SELECT pg_backend_pid() AS pid', [], timeoutMs)
+      // A column of ours.
+      const [row] = rows as readonly { readonly pid: number }[]
+      const { processID } = this.#client as { readonly processID?: unknown }
+      return row !== undefined && processID === row.pid
     } catch (error) {
       this.#lost(error)
       throw error
