@@ -29,7 +29,7 @@ export class Signals {
   /** By type and queue, what is to be told to other processes. */
   #waiting = new Map<string, { readonly signal: StoreSignal; readonly ids: Set<string> }>()
   readonly #probes = new Map<string, () => void>()
-  #sending = false
+  #sending: Promise<void> | undefined
   #sentAt = Number.NEGATIVE_INFINITY
   #closed = false
 
@@ -55,7 +55,12 @@ export class Signals {
       for (const id of signal.ids ?? []) waiting.ids.add(id)
       this.#waiting.set(key, waiting)
     }
-    if (this.#waiting.size > 0) void this.#send()
+    if (this.#waiting.size > 0 && !this.#closed) this.#sending ??= this.#send()
+  }
+
+  /** Settles when all that was told by now has been sent. */
+  async sent(): Promise<void> {
+    await this.#sending
   }
 
   /** Sends something to itself, and answers whether it comes back in time. */
@@ -87,7 +92,9 @@ export class Signals {
     if (message === undefined || message.from === this.#deps.sender) return
     if (message.probe !== undefined) this.#probes.get(message.probe)?.()
     for (const type of types) {
-      for (const [queue, ids] of Object.entries(message[type] ?? {})) {
+      const queues: unknown = message[type]
+      if (typeof queues !== 'object' || queues === null || Array.isArray(queues)) continue
+      for (const [queue, ids] of Object.entries(queues)) {
         this.#deliver({ type, queue, ...(Array.isArray(ids) && ids.length > 0 && { ids }) })
       }
     }
@@ -101,8 +108,6 @@ export class Signals {
   }
 
   async #send(): Promise<void> {
-    if (this.#sending) return
-    this.#sending = true
     const pause = this.#sentAt + APART_MS - systemClock.monotonic()
     if (pause > 0) await later(pause)
     // What was committed in this turn goes with it.
@@ -120,7 +125,7 @@ export class Signals {
       this.#sentAt = systemClock.monotonic()
       if (this.#waiting.size > 0) await later(APART_MS)
     }
-    this.#sending = false
+    this.#sending = undefined
   }
 
   #deliver(signal: StoreSignal): void {
