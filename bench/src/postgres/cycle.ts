@@ -1,0 +1,43 @@
+import { performance } from 'node:perf_hooks'
+import type { Suite } from '../contender.ts'
+import { graphileWorker } from './graphile-worker.ts'
+import { pgBoss } from './pg-boss.ts'
+import { pushInTurn } from './push.ts'
+import { checkDone, contenders } from './system.ts'
+
+/** From the first single push to the last outcome: so many push one by one while a worker is at it, in one process. */
+export const cycle: Suite = {
+  contenders: contenders(
+    [
+      graphileWorker('graphile-worker, batches', { batches: true, concurrentJobs: 50 }),
+      graphileWorker('graphile-worker', { concurrentJobs: 50 }),
+      pgBoss('pg-boss, batches, 1 worker', { batches: true, listen: true, connections: 50 }),
+      pgBoss('pg-boss, batches, 10 workers', {
+        batches: true,
+        listen: true,
+        connections: 50,
+        localConcurrency: 10,
+      }),
+      pgBoss('pg-boss, 50 workers', { localConcurrency: 50, atMost: 200 }),
+    ],
+    async (opened, scenario) => {
+      const { tasks, concurrency, deliveries, database } = scenario
+      const stop = await opened.work(({ index }) => deliveries.run(index))
+      await database.checkpoint()
+      globalThis.gc?.()
+      const begun = performance.now()
+      await pushInTurn(opened, tasks, concurrency)
+      await deliveries.all
+      await stop()
+      const value = (tasks * 1_000) / (performance.now() - begun)
+      await checkDone(opened, scenario)
+      return { value }
+    },
+  ),
+  compared: [],
+  unit: 'tasks/s',
+  tasks: 20_000,
+  concurrency: 50,
+  warmUp: 2_000,
+  server: 'postgres',
+}
