@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
 import { numbered } from '../numbers.ts'
+import { apalis } from './apalis.ts'
 import type { Database } from './database.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
@@ -17,6 +18,8 @@ const systems: readonly System[] = [
   pgBoss('pg-boss, batches, 10 workers', { batches: true, listen: true, localConcurrency: 10 }),
   graphileWorker('graphile-worker, 10 at a time', { concurrentJobs: 10, atMost: 20_000 }),
   pgBoss('pg-boss, 100 workers', { localConcurrency: 100, atMost: 300 }),
+  apalis('apalis', { limit: 100 }),
+  apalis('apalis, 10 at a time'),
 ]
 
 /** How fast tasks that stand in the database are done, by a no-op handler. The table was just loaded: the planner knows nothing of it. */
@@ -42,7 +45,7 @@ function suite(prepare: (database: Database) => Promise<unknown>): Suite {
       await checkDone(opened, scenario)
       return { value }
     }),
-    compared: [],
+    compared: ['apalis'],
     unit: 'tasks/s',
     tasks: 200_000,
     warmUp: 10_000,

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
+import { apalis } from './apalis.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
 import { pushInTurn } from './push.ts'
@@ -19,6 +20,7 @@ export const cycle: Suite = {
         localConcurrency: 10,
       }),
       pgBoss('pg-boss, 50 workers', { localConcurrency: 50, atMost: 200 }),
+      apalis('apalis', { limit: 50 }),
     ],
     async (opened, scenario) => {
       const { tasks, concurrency, deliveries, database } = scenario
@@ -34,7 +36,7 @@ export const cycle: Suite = {
       return { value }
     },
   ),
-  compared: [],
+  compared: ['apalis'],
   unit: 'tasks/s',
   tasks: 20_000,
   concurrency: 50,

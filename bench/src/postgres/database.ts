@@ -6,12 +6,12 @@ export const SERVER = 'APALIS_BENCH_POSTGRES'
 /** A database of its own. */
 export interface Database {
   readonly url: string
-  query(
+  readonly query: (
     sql: string,
     values?: readonly unknown[],
-  ): Promise<readonly Readonly<Record<string, unknown>>[]>
+  ) => Promise<readonly Readonly<Record<string, unknown>>[]>
   /** Writes what the server still owes the disk, so that nobody pays for what was before. */
-  checkpoint(): Promise<unknown>
+  readonly checkpoint: () => Promise<unknown>
 }
 
 /** Works with a database of its own, which is gone afterwards. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
 import { numbered } from '../numbers.ts'
+import { apalis } from './apalis.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
 import { checkDone, contenders } from './system.ts'
@@ -20,6 +21,7 @@ export const due: Suite = {
       graphileWorker('graphile-worker', { concurrentJobs: 10 }),
       pgBoss('pg-boss, batches, polling every 500 ms', { batches: true, listen: true }),
       pgBoss('pg-boss', { localConcurrency: 100, atMost: 300 }),
+      apalis('apalis', { limit: 100 }),
     ],
     async (opened, scenario) => {
       const { tasks, deliveries } = scenario
@@ -33,7 +35,7 @@ export const due: Suite = {
       return { value }
     },
   ),
-  compared: [],
+  compared: ['apalis'],
   unit: 'ms',
   tasks: 1_000,
   warmUp: 10,

@@ -1,5 +1,6 @@
 import type { Suite } from '../contender.ts'
 import { Starts } from '../starts.ts'
+import { apalis } from './apalis.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
 import { checkDone, contenders } from './system.ts'
@@ -12,6 +13,7 @@ export const latency: Suite = {
       graphileWorker('graphile-worker', { concurrentJobs: 10 }),
       pgBoss('pg-boss, batches, listening', { batches: true, listen: true }),
       pgBoss('pg-boss', { atMost: 10 }),
+      apalis('apalis'),
     ],
     async (opened, scenario) => {
       const { tasks, deliveries } = scenario
@@ -26,7 +28,7 @@ export const latency: Suite = {
       return figures
     },
   ),
-  compared: [],
+  compared: ['apalis'],
   unit: 'ms',
   of: 'samples',
   tasks: 500,

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
 import type { Deliveries } from '../delivery.ts'
 import { numbered } from '../numbers.ts'
+import { apalis } from './apalis.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
 import { type Args, contenders, type Opened } from './system.ts'
@@ -14,6 +15,7 @@ export const push: Suite = {
       graphileWorker('graphile-worker, 50 connections', { batches: true, connections: 50 }),
       pgBoss('pg-boss', { batches: true }),
       pgBoss('pg-boss, 50 connections', { batches: true, connections: 50 }),
+      apalis('apalis'),
     ],
     async (opened, { tasks, concurrency, deliveries, database }) => {
       await database.checkpoint()
@@ -25,7 +27,7 @@ export const push: Suite = {
       return { value }
     },
   ),
-  compared: [],
+  compared: ['apalis'],
   unit: 'pushes/s',
   of: 'pushes',
   tasks: 20_000,
@@ -37,7 +39,11 @@ export const push: Suite = {
 /** Many in one call, so many at a time (`--concurrency`). */
 export const bulk: Suite = {
   contenders: contenders(
-    [graphileWorker('graphile-worker', { batches: true }), pgBoss('pg-boss', { batches: true })],
+    [
+      graphileWorker('graphile-worker', { batches: true }),
+      pgBoss('pg-boss', { batches: true }),
+      apalis('apalis'),
+    ],
     async (opened, { tasks, concurrency, deliveries, database }) => {
       const all: Args[] = [...numbered(tasks)]
       await database.checkpoint()
@@ -49,7 +55,7 @@ export const bulk: Suite = {
       return { value }
     },
   ),
-  compared: [],
+  compared: ['apalis'],
   unit: 'pushes/s',
   of: 'pushes',
   tasks: 100_000,

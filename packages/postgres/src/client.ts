@@ -19,10 +19,7 @@ export interface PostgresClient extends PostgresTransaction {
   on(event: 'notification', listener: (message: PostgresNotification) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   on(event: 'end', listener: () => void): unknown
-  removeListener(
-    event: 'notification',
-    listener: (message: PostgresNotification) => void,
-  ): unknown
+  removeListener(event: 'notification', listener: (message: PostgresNotification) => void): unknown
   removeListener(event: 'error', listener: (error: Error) => void): unknown
   removeListener(event: 'end', listener: () => void): unknown
 }
