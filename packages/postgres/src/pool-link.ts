@@ -64,7 +64,7 @@ export class PoolLink implements Link {
     { timeoutMs }: RunOptions,
   ): Promise<AsyncDisposable> {
     const client = await this.#connect(timeoutMs)
-    const listener = new Listener(client, onMessage, (error) => {
+    const listener = new Listener(client, channel, onMessage, (error) => {
       if (this.#listener === listener) this.#listener = undefined
       onEnd(error)
     })
@@ -73,12 +73,16 @@ export class PoolLink implements Link {
     return {
       [Symbol.asyncDispose]: async () => {
         if (this.#listener === listener) this.#listener = undefined
-        await listener.close(channel)
+        await listener.close()
       },
     }
   }
 
   async close(): Promise<void> {
+    // A pool ends when all its connections are back.
+    const listener = this.#listener
+    this.#listener = undefined
+    await listener?.close()
     await this.#end()
     this.#pool.removeListener('error', ignore)
   }
@@ -103,16 +107,19 @@ export class PoolLink implements Link {
 /** The one connection that listens. */
 class Listener {
   readonly #client: PostgresPoolClient
+  readonly #channel: string
   readonly #onMessage: (message: PostgresNotification) => void
   readonly #onEnd: (error: unknown) => void
   #over = false
 
   constructor(
     client: PostgresPoolClient,
+    channel: string,
     onMessage: (message: PostgresNotification) => void,
     onEnd: (error: unknown) => void,
   ) {
     this.#client = client
+    this.#channel = channel
     this.#onMessage = onMessage
     this.#onEnd = onEnd
     client.on('notification', this.#onMessage)
@@ -134,12 +141,12 @@ class Listener {
     }
   }
 
-  async close(channel: string): Promise<void> {
+  async close(): Promise<void> {
     if (this.#over) return
     this.#over = true
     this.#detach()
     try {
-      await this.#client.query(`UNLISTEN "${channel}"`)
+      await this.#client.query(`UNLISTEN "${this.#channel}"`)
       this.#client.release()
     } catch {
       // It is lost: nobody hears anything on it any more.

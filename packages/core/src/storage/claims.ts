@@ -133,7 +133,10 @@ export class Claims<Args, Result> {
       const entry = entryOf(task.parts)
       if (entry !== undefined) incarnation?.ended(entry)
     }
-    if (rows.some(({ outcome }) => outcome.type === 'released')) this.#deps.channel.wake()
+    // A claim that went beside it may have found nothing, and knows nothing of when these are due.
+    if (rows.some(({ outcome: { type } }) => type === 'released' || type === 'failed')) {
+      this.#deps.channel.wake()
+    }
     return this.#answers(rows, stored, refused)
   }
 

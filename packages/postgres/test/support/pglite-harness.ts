@@ -2,27 +2,40 @@ import { PGlite } from '@electric-sql/pglite'
 import { type Harness, TestClock } from '@apalis/core/testing'
 import { InProcessLink } from '../../src/client-link.ts'
 import type { PostgresTransaction } from '../../src/client.ts'
-import { freshSchema } from './schemas.ts'
+import { Schemas } from './schemas.ts'
 import { openStore } from './stores.ts'
 
-let shared: Promise<PGlite> | undefined
-
-/** PostgreSQL in this process, for all tests of a file: it takes a second to come up. */
-export function pglite(): Promise<PGlite> {
-  shared ??= PGlite.create()
-  return shared
+interface Shared {
+  readonly database: PGlite
+  readonly schemas: Schemas
 }
 
-/** What the suites run on: stores over one PGlite, each as if in a process of its own, in a schema that goes afterwards. */
+let shared: Promise<Shared> | undefined
+
+/** PostgreSQL in this process, for all tests of a file: it takes a second to come up. */
+async function open(): Promise<Shared> {
+  const database = await PGlite.create()
+  return { database, schemas: new Schemas((sql) => database.query(sql)) }
+}
+
+/** What the suites run on: stores over one PGlite, each as if in a process of its own, in a schema that nobody else uses. */
 export async function pgliteHarness(): Promise<
   Harness<PostgresTransaction, 'transactions' | 'concurrent-transactions' | 'producer'>
 > {
-  const database = await pglite()
-  const schema = freshSchema()
+  shared ??= open()
+  const { database, schemas } = await shared
+  const schema = schemas.take()
   const clock = new TestClock(Date.now())
+  // The server's own time goes on beside it.
+  const offset = (): number => Math.floor(clock.monotonic())
+  const stores: AsyncDisposable[] = []
   return {
     clock,
-    open: () => openStore(new InProcessLink(database), schema, () => Math.floor(clock.monotonic())),
+    async open() {
+      const store = await openStore(new InProcessLink(database), schema, offset)
+      stores.push({ [Symbol.asyncDispose]: () => store.close() })
+      return store
+    },
     advance: (ms) => clock.advance(ms),
     async corrupt(queue, id, args) {
       await database.query(
@@ -32,9 +45,8 @@ export async function pgliteHarness(): Promise<
       )
     },
     async close() {
-      await database.exec(
-        `SET client_min_messages = error; DROP SCHEMA IF EXISTS "${schema}" CASCADE`,
-      )
+      await Promise.all(stores.map((store) => store[Symbol.asyncDispose]()))
+      await schemas.giveBack(schema)
     },
   }
 }
