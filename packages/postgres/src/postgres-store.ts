@@ -56,6 +56,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
   readonly #signals: Signals
   /** Queues that were stored outside of any transaction of the caller's. */
   readonly #opened = new Set<string>()
+  #closing: Promise<void> | undefined
 
   constructor(deps: PostgresStoreDeps) {
     this.#deps = deps
@@ -291,9 +292,11 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     return Number(await this.#calls.call('purge', 'purge_1', values))
   }
 
-  async close(): Promise<void> {
+  /** Frees what is the storage's own; the connection, pool or database that the caller gave stays open. */
+  close(): Promise<void> {
     this.#signals.close()
-    await this.#deps.link.close()
+    this.#closing ??= this.#deps.link.close()
+    return this.#closing
   }
 
   get #offset(): number {

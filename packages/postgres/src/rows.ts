@@ -48,18 +48,18 @@ export function toClaimed(sent: unknown): Claimed {
   return typeof dueIn === 'number' ? { rows: claimed, dueIn } : { rows: claimed }
 }
 
-/** The columns of a claimed row in their order; the last four are only there when one of them is something. */
+/** The columns of a claimed row in their order; all after the fifth are only there when one of them is something special. */
 type SentClaim = readonly [
   id: string,
   args: string,
-  priority: number,
-  attempt: number,
-  attempts: number,
-  runAt: number,
   createdAt: number,
-  epoch: number,
-  rescues: number,
-  releases: number,
+  attempts: number,
+  priority: number,
+  runAt?: number,
+  epoch?: number,
+  attempt?: number,
+  rescues?: number,
+  releases?: number,
   timeoutMs?: number | null,
   uniqueKey?: string | null,
   metadata?: Metadata | null,
@@ -67,28 +67,39 @@ type SentClaim = readonly [
 ]
 
 function toClaimedRow(sent: SentClaim, lockedAt: number): ClaimedRow {
-  const [id, args, priority, attempt, attempts, runAt, createdAt, epoch, rescues, releases] = sent
+  const [id, args, createdAt, attempts, priority] = sent
   const row: { -readonly [Field in keyof ClaimedRow]: ClaimedRow[Field] } = {
     id,
     args,
     priority,
-    attempt,
+    attempt: 1,
     attempts,
-    runAt,
+    runAt: createdAt,
     createdAt,
-    epoch,
-    rescues,
-    releases,
+    epoch: 1,
+    rescues: 0,
+    releases: 0,
     lockedAt,
     errors: NO_FAILURES,
   }
-  if (sent.length === 10) return row
-  const [, , , , , , , , , , timeoutMs, uniqueKey, metadata, failures] = sent
-  if (timeoutMs !== null && timeoutMs !== undefined) row.timeoutMs = timeoutMs
-  if (uniqueKey !== null && uniqueKey !== undefined) row.uniqueKey = uniqueKey
+  if (sent.length > 5) addSpecial(row, sent)
+  return row
+}
+
+function addSpecial(
+  row: { -readonly [Field in keyof ClaimedRow]: ClaimedRow[Field] },
+  [, , createdAt, , , runAt, epoch, attempt, rescues, releases, ...texts]: SentClaim,
+): void {
+  row.runAt = runAt ?? createdAt
+  row.epoch = epoch ?? 1
+  row.attempt = attempt ?? 1
+  row.rescues = rescues ?? 0
+  row.releases = releases ?? 0
+  const [timeoutMs, uniqueKey, metadata, failures] = texts
+  if (typeof timeoutMs === 'number') row.timeoutMs = timeoutMs
+  if (typeof uniqueKey === 'string') row.uniqueKey = uniqueKey
   if (metadata !== null && metadata !== undefined) row.metadata = metadata
   if (failures !== null && failures !== undefined) row.errors = failures
-  return row
 }
 
 /** An array that was sent; none where nothing was. */

@@ -26,6 +26,13 @@ create function apalis.count_down_1(p_claims bigint[], p_counts int[]) returns v
 declare
   v_over bigint[];
 begin
+  if cardinality(p_claims) = 1 then
+    -- What one call brought one call ends, more often than not.
+    delete from apalis.claim c where c.n = p_claims[1] and c.running = p_counts[1];
+    if found then
+      return;
+    end if;
+  end if;
   with u as (
     update apalis.claim c set running = c.running - r.runs
       from (select r.claim, r.runs from unnest(p_claims, p_counts) as r(claim, runs) order by r.claim) r
@@ -45,8 +52,9 @@ declare
 begin
   if exists (select from apalis.awaited a where a.queue = p_queue) then
     with d as (
-      delete from apalis.awaited a using (select distinct i.id from unnest(p_ids) as i(id) order by 1) i
-        where a.queue = p_queue and a.id = i.id returning a.id
+      delete from apalis.awaited a using (select f.tid from (select distinct i.id from unnest(p_ids) as i(id) order by 1) i
+          cross join lateral (select a.ctid as tid from apalis.awaited a where a.queue = p_queue and a.id = i.id limit 1) f) r
+        where a.ctid = r.tid returning a.id
     )
     select array_agg(d.id) into v_ids from d;
   end if;
@@ -73,32 +81,35 @@ declare
   v_future int := 0;
 begin
   if v_count > 0 then
-    with r as materialized (
-      select r.id, r.epoch, r.result, r.ord from unnest(p_ids, p_epochs, p_results) with ordinality as r(id, epoch, result, ord)
-      order by r.id
-    ), u as (
+    with u as (
       update apalis.task t set status = 2, finished_at = p_now, releases = 0, result = r.result,
         key_held = case when t.key_until is not null then t.key_held end
-      from r
+      -- The limit keeps the planner from walking along the queue and looking each row up among the ids.
+      from (select f.tid, r.epoch, r.result, r.ord from unnest(p_ids, p_epochs, p_results) with ordinality as r(id, epoch, result, ord)
+        cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1) f) r
       -- The fence.
-      where t.queue = p_queue and t.id = r.id and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
-      returning t.id, t.claim, r.ord
-    ), g as (select u.claim, count(*)::int as runs, array_agg(u.ord) as ords, array_agg(u.id) as ids from u group by u.claim)
-    select array_agg(g.claim), array_agg(g.runs),
-      (select array_agg(u.ord) from u), (select array_agg(u.id) from u)
-      into v_claims, v_counts, v_ords, v_done from g;
-    if v_claims is not null then
+      where t.ctid = r.tid and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
+      returning t.claim, r.ord
+    ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
+    select array_agg(g.claim), array_agg(g.runs), (select array_agg(u.ord) from u) into v_claims, v_counts, v_ords from g;
+    if v_claims is null then
+      v_ords := '{}';
+    else
       perform apalis.count_down_1(v_claims, v_counts);
+      if cardinality(v_ords) = v_count then
+        v_done := p_ids;
+      else
+        select array_agg(p_ids[o.ord]) into v_done from unnest(v_ords) as o(ord);
+      end if;
     end if;
-    v_ords := coalesce(v_ords, '{}');
-    v_done := coalesce(v_done, '{}');
   end if;
   if p_others is not null then
     v_others := json_array_length(p_others);
     with r as materialized (
-      select r.id, r.epoch, r.type, coalesce(r.ms, 0) as ms, r.error, v_count + r.ord as ord
+      select f.tid, r.epoch, r.type, coalesce(r.ms, 0) as ms, r.error, v_count + r.ord as ord
       from rows from (json_to_recordset(p_others) as (id text, epoch int, type smallint, ms double precision, error jsonb))
         with ordinality as r(id, epoch, type, ms, error, ord)
+      cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1) f
       order by r.id
     ), u as (
       update apalis.task t set
@@ -112,7 +123,7 @@ begin
         failures = apalis.add_failure_1(t.failures, r.error, p_now, t.attempt),
         key_held = case when r.type <> 4 or t.key_until is not null then t.key_held end
       from r
-      where t.queue = p_queue and t.id = r.id and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
+      where t.ctid = r.tid and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
       returning t.id, t.claim, t.status, t.due_at, r.ord
     ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
     select array_agg(g.claim), array_agg(g.runs), (select array_agg(u.ord) from u),
@@ -126,8 +137,8 @@ begin
     end if;
   end if;
   if cardinality(v_ords) > 0 then
-    perform apalis.tally_1(p_queue, running => -cardinality(v_ords), done => cardinality(v_done),
-      killed => cardinality(v_killed), pending => v_pending, failed => v_failed, future => v_future);
+    insert into apalis.tally (queue, pending, running, done, failed, killed, future)
+      values (p_queue, v_pending, -cardinality(v_ords), cardinality(v_done), v_failed, cardinality(v_killed), v_future);
     if cardinality(v_done) > 0 then
       insert into apalis.ended (at, queue, status, ids) values (p_now, p_queue, 2, v_done);
     end if;
@@ -179,10 +190,13 @@ begin
   return v_next;
 end $$;
 
-create function apalis.claim_rows_1(p_queue int, p_worker int, p_limit int, p_suspects int, p_now bigint) returns text ${INNER} as $$
+create function apalis.claim_rows_1(
+  p_queue int, p_worker int, p_limit int, p_suspects int, p_alone boolean, p_now bigint
+) returns text ${INNER} as $$
 declare
   v_next bigint := apalis.promote_1(p_queue, greatest(p_limit, ${PROMOTED_AT_ONCE}), p_now);
   v_tids tid[];
+  v_was smallint[];
   v_failed int;
   v_claim bigint;
   v_ids text[];
@@ -198,10 +212,16 @@ begin
     ), p as (
       select * from (select * from one union all select * from two) p order by p.priority desc, p.run_at, p.seq limit p_limit
     )
-    select array_agg(p.tid order by p.priority desc, p.run_at, p.seq), count(*) filter (where p.status = 3)
-      into v_tids, v_failed from p;
+    select array_agg(p.tid order by p.priority desc, p.run_at, p.seq), array_agg(p.status order by p.priority desc, p.run_at, p.seq)
+      into v_tids, v_was from p;
+  elsif p_alone then
+    -- Who claims alone needs no locks to pass over, and what stands in the update below would hold a second one off as well.
+    select array_agg(p.tid), array_agg(p.status) into v_tids, v_was from (
+      select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
+      order by t.priority desc, t.run_at, t.seq limit p_limit
+    ) p;
   else
-    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from (
+    select array_agg(p.tid), array_agg(p.status) into v_tids, v_was from (
       select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
       order by t.priority desc, t.run_at, t.seq limit p_limit for update skip locked
     ) p;
@@ -210,17 +230,26 @@ begin
     v_claim := nextval('apalis.claim_n_seq');
     with u as (
       update apalis.task t set status = 1, lane = null, epoch = t.epoch + 1, attempt = t.attempt + 1, worker = p_worker, claim = v_claim
-      from unnest(v_tids) as p(tid) where t.ctid = p.tid
-      returning t.id, concat('[', to_json(t.id), ',', to_json(t.args), ',', t.priority, ',', t.attempt, ',', t.attempts, ',', t.run_at, ',',
-        t.created_at, ',', t.epoch, ',', t.rescues, ',', t.releases,
-        case when t.timeout_ms is not null or t.unique_key is not null or t.metadata is not null or t.failures is not null then
-          concat(',', coalesce(t.timeout_ms::text, 'null'), ',', coalesce(to_json(t.unique_key), 'null'), ',',
-            coalesce(t.metadata, 'null'), ',', coalesce(t.failures, 'null')) end, ']') as row
+      from unnest(v_tids, v_was) as p(tid, was) where t.ctid = p.tid and t.lane is not null
+      returning t.id, p.was, concat('[', to_json(t.id), ',', to_json(t.args), ',', t.created_at, ',', t.attempts, ',', t.priority,
+        -- Most run for the first time, when they were pushed, and have nothing special.
+        case when t.epoch > 1 or t.run_at <> t.created_at or t.timeout_ms is not null or t.unique_key is not null
+          or t.metadata is not null or t.failures is not null then
+          concat(',', t.run_at, ',', t.epoch, ',', t.attempt, ',', t.rescues, ',', t.releases, ',', coalesce(t.timeout_ms::text, 'null'),
+            ',', coalesce(to_json(t.unique_key), 'null'), ',', coalesce(t.metadata, 'null'), ',', coalesce(t.failures, 'null')) end,
+        ']') as row
     )
-    select string_agg(u.row, ','), array_agg(u.id) into v_rows, v_ids from u;
+    select string_agg(u.row, ','), array_agg(u.id), count(*) filter (where u.was = 3) into v_rows, v_ids, v_failed from u;
+  end if;
+  if v_ids is not null then
     insert into apalis.claim (n, at, queue, worker, running, ids)
       values (v_claim, p_now, p_queue, p_worker, cardinality(v_ids), v_ids);
-    perform apalis.tally_1(p_queue, running => cardinality(v_ids), failed => -v_failed, pending => v_failed - cardinality(v_ids));
+    insert into apalis.tally (queue, pending, running, failed)
+      values (p_queue, v_failed - cardinality(v_ids), cardinality(v_ids), -v_failed);
+    -- Every so many calls the rows of a queue become one.
+    if v_claim % 128 = 0 then
+      perform apalis.add_up_1(p_queue);
+    end if;
   end if;
   return concat('{"at":', p_now, ',"rows":[', v_rows, '],"dueIn":',
     case when v_next is null then 'null' when v_next <= p_now then '${LOOK_AGAIN_MS}' else (v_next - p_now)::text end, '}');
@@ -235,10 +264,13 @@ declare
   v_worker int;
   v_paused boolean;
   v_end bigint;
+  v_alone boolean;
   v_settled text;
   v_claimed text;
 begin
-  select w.queue, w.id, q.paused, w.lease_end into v_queue, v_worker, v_paused, v_end
+  select w.queue, w.id, q.paused, w.lease_end,
+      not exists (select from apalis.worker o where o.queue = q.id and o.id <> w.id and o.lease_end > v_now)
+    into v_queue, v_worker, v_paused, v_end, v_alone
     from apalis.queue q join apalis.worker w on w.queue = q.id and w.incarnation = p_worker where q.name = p_queue;
   if p_limit is not null and (v_end is null or v_end <= v_now) then
     return '{"lost":true}';
@@ -252,7 +284,7 @@ begin
   if v_paused then
     v_claimed := '{"rows":[]}';
   elsif p_limit is not null then
-    v_claimed := apalis.claim_rows_1(v_queue, v_worker, p_limit, p_suspects, v_now);
+    v_claimed := apalis.claim_rows_1(v_queue, v_worker, p_limit, p_suspects, v_alone, v_now);
   end if;
   return concat('{"settled":', coalesce(v_settled, 'null'), ',"claimed":', coalesce(v_claimed, 'null'), '}');
 end $$;

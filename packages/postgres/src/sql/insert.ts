@@ -46,9 +46,10 @@ begin
     if v_keyed then
       -- A holder whose time has passed gives way.
       update apalis.task t set key_held = null
-        from (select distinct r."uniqueKey" as key from json_to_recordset(p_rest) as r("uniqueKey" text)
-          where r."uniqueKey" is not null order by 1) k
-        where t.queue = v_queue and t.unique_key = k.key and t.key_held and t.key_until <= p_now;
+        from (select f.tid from (select distinct r."uniqueKey" as key from json_to_recordset(p_rest) as r("uniqueKey" text) order by 1) k
+          cross join lateral (select t.ctid as tid from apalis.task t
+            where t.queue = v_queue and t.unique_key = k.key and t.key_held limit 1) f) r
+        where t.ctid = r.tid and t.key_until <= p_now;
     end if;
     with r as materialized (
       select r.id, r.args, r.seq, r.ord, coalesce(r.priority, p_priority) as priority, coalesce(r.attempts, p_attempts) as attempts,

@@ -45,9 +45,10 @@ end $$;
 -- Reads what was marked: a settle that is under way has to end first, since it may not have seen the mark.
 create function apalis.watch_1(p_queue text, p_ids text[]) returns text ${SETTINGS} as $$
 begin
-  perform 1 from apalis.task t
-    where t.queue = (select q.id from apalis.queue q where q.name = p_queue) and t.id = any(p_ids) and t.status = 1
-    order by t.id for share;
+  perform 1 from apalis.task t where t.ctid = any(array(
+      select f.tid from unnest(p_ids) as i(id) cross join lateral (select t.ctid as tid from apalis.task t
+        where t.queue = (select q.id from apalis.queue q where q.name = p_queue) and t.id = i.id limit 1) f))
+    and t.status = 1 order by t.id for share;
   return apalis.get_1(p_queue, p_ids);
 end $$;
 

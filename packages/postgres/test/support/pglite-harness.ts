@@ -25,14 +25,12 @@ export async function pgliteHarness(): Promise<
   shared ??= open()
   const { database, schemas } = await shared
   const schema = schemas.take()
-  const clock = new TestClock(Date.now())
-  // The server's own time goes on beside it.
-  const offset = (): number => Math.floor(clock.monotonic())
+  const clock = new TestClock()
   const stores: AsyncDisposable[] = []
   return {
     clock,
     async open() {
-      const store = await openStore(new InProcessLink(database), schema, offset)
+      const store = await openStore(new InProcessLink(database), schema, clock)
       stores.push({ [Symbol.asyncDispose]: () => store.close() })
       return store
     },

@@ -44,15 +44,13 @@ export async function serverHarness(): Promise<Harness<PostgresTransaction, neve
   shared ??= open()
   const { server, pool, schemas } = await shared
   const schema = schemas.take()
-  const clock = new TestClock(Date.now())
-  // The server's own time goes on beside it.
-  const offset = (): number => Math.floor(clock.monotonic())
+  const clock = new TestClock()
   const stores: PostgresStore[] = []
   return {
     clock,
     async open() {
       const own = new Pool({ connectionString: server.url, max: 4 })
-      const store = await openStore(new PoolLink(own, () => own.end()), schema, offset)
+      const store = await openStore(new PoolLink(own, () => own.end()), schema, clock)
       stores.push(store)
       return store
     },
