@@ -11,10 +11,9 @@ export interface ExecutionHooks {
   readonly leaked: (execution: Execution, end: Promise<unknown>) => void
 }
 
-/** One run of a task, from its start to its outcome. */
-export class Execution implements RunObserver, Slotted {
+/** One run of a task, from its start to its outcome, and what the outside ends it by. */
+export class Execution extends RunCancellation implements RunObserver, Slotted {
   readonly task: Task<unknown>
-  readonly cancellation: RunCancellation = new RunCancellation()
   slot = -1
   /** By the monotonic clock. */
   readonly startedAt: number
@@ -34,6 +33,7 @@ export class Execution implements RunObserver, Slotted {
   readonly #hooks: ExecutionHooks
 
   constructor(task: Task<unknown>, hooks: ExecutionHooks) {
+    super()
     this.task = task
     this.#hooks = hooks
     this.startedAt = hooks.clock.monotonic()
