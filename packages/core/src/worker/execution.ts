@@ -1,3 +1,4 @@
+import { LayerError } from '../errors/task-errors.ts'
 import type { Slotted } from '../internal/swap-set.ts'
 import type { Task } from '../task/task.ts'
 import { RunCancellation } from '../service/cancellation.ts'
@@ -40,6 +41,10 @@ export class Execution implements RunObserver, Slotted {
   }
 
   began(): void {
+    // A layer may call the inside late, with a signal of its own: by then the task may be running elsewhere.
+    if (this.cancellation.aborted) throw this.cancellation.reason
+    if (this.ended)
+      throw new LayerError('the handler was called after the run of its task had ended')
     this.handlerBegan = true
     this.#hooks.began(this)
   }
