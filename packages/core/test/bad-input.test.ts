@@ -146,6 +146,19 @@ test('hostile names of queues are data', async () => {
   )
 })
 
+test('what a handler tracks and is no promise is refused, and does not hold up the stop', async () => {
+  const one = queue()
+  const id = await one.push(1, { attempts: 1 })
+  const mistaken = new WorkerBuilder('w')
+    .backend(one)
+    // @ts-expect-error what a function without a result gives is no promise
+    .build((_, { worker: me }) => void me.track(undefined))
+  await mistaken.runUntil(assert.rejects(one.result(id)))
+  const [task] = await one.listTasks()
+  assert.match(task?.parts.context.errors[0]?.message ?? '', /^track: expected a promise/)
+  assert.equal(mistaken.context.taskCount, 0)
+})
+
 test('a run that is refused drives nobody, and stops nobody who runs by another call', async () => {
   const one = worker()
   const running = one.run()
