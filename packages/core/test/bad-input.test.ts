@@ -25,8 +25,12 @@ function queue(): Queue<number, number> {
   return new MemoryStorage().queue<number>('numbers')
 }
 
+function bound() {
+  return new WorkerBuilder('w').backend(queue())
+}
+
 function worker(): Worker<number> {
-  return new WorkerBuilder('w').backend(queue()).build(() => {})
+  return bound().build(() => {})
 }
 
 /** Every call, given a value that its types refuse, and the option that its error has to name. */
@@ -84,6 +88,7 @@ const calls: readonly (readonly [
   ['concurrency', Number.NaN, (limit) => concurrency(limit)],
   ['concurrency', '5', (limit) => concurrency(limit)],
   ['timeout', '-1s', (value) => timeout(value)],
+  ['layer.layerName', 5, (layerName) => bound().layer(Object.assign(timeout(1), { layerName }))],
   ['listen', 'x', (listener) => worker().listen(listener)],
   ['run', null, (value) => worker().run(value)],
   ['run.signal', {}, (signal) => worker().run({ signal })],
