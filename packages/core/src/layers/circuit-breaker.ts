@@ -116,10 +116,14 @@ function checked(options: CircuitBreakerOptions): CircuitRules {
   }
   return {
     failures:
-      failures === undefined && rate !== undefined ? undefined : whole('failures', failures ?? 5),
+      failures === undefined && rate !== undefined
+        ? undefined
+        : whole('failures', failures === undefined ? 5 : failures),
     rate,
-    windowMs: durationMs('circuitBreaker window', window ?? '30s', { min: 10 }),
-    minimum: whole('minimum', minimum ?? 10),
+    windowMs: durationMs('circuitBreaker window', window === undefined ? '30s' : window, {
+      min: 10,
+    }),
+    minimum: whole('minimum', minimum === undefined ? 10 : minimum),
     recoveryMs: durationMs('circuitBreaker recovery', recovery, { min: 1 }),
     probes: whole('probes', probes),
     successes: whole('successes', successes),

@@ -213,6 +213,7 @@ test('refuses options it cannot use', () => {
     [{ limit: 5, per: 0 }, 'rateLimit per'],
     [{ limit: 5, per: 'soon' }, 'rateLimit per'],
     [{ limit: 5, burst: 0 }, 'rateLimit burst'],
+    [{ limit: 5, burst: null }, 'rateLimit burst'],
     [{ limit: 5, burst: Number.NaN }, 'rateLimit burst'],
     [{ limit: 5, max: 5 }, 'rateLimit.max'],
     [undefined, 'rateLimit'],
