@@ -1,3 +1,4 @@
+import { LayerError } from '../errors/task-errors.ts'
 import type { Slotted } from '../internal/swap-set.ts'
 import type { Task } from '../task/task.ts'
 import { RunCancellation } from '../service/cancellation.ts'
@@ -8,6 +9,8 @@ import type { Clock, Timer } from '../time/clock.ts'
 export interface ExecutionHooks {
   readonly clock: Clock
   readonly began: (execution: Execution) => void
+  /** Looks whether the claims may still be trusted; aborts the runs if not. */
+  readonly checkTrust: () => void
   readonly leaked: (execution: Execution, end: Promise<unknown>) => void
 }
 
@@ -40,6 +43,12 @@ export class Execution extends RunCancellation implements RunObserver, Slotted {
   }
 
   began(): void {
+    // It has waited in its layers, maybe for as long as the process stood still: no timer has told anybody yet.
+    if (this.finished !== undefined) this.#hooks.checkTrust()
+    // A layer may call the inside late, with a signal of its own: by then the task may be running elsewhere.
+    if (this.cancellation.aborted) throw this.cancellation.reason
+    if (this.ended)
+      throw new LayerError('the handler was called after the run of its task had ended')
     this.handlerBegan = true
     this.#hooks.began(this)
   }

@@ -34,6 +34,8 @@ export interface FlightDeps {
   readonly longRunAfterMs: number
   readonly emit: (event: EventBody) => void
   readonly eventsHeard: () => boolean
+  /** Whether the claims may be trusted now; when not, `loseAll` was called by then. */
+  readonly trusted: () => boolean
   /** A run ended: exactly one outcome for each that was not lost. */
   readonly settle: (execution: Execution, outcome: Outcome) => void
   /** A run ended, lost or not. */
@@ -58,6 +60,7 @@ export class Flight {
       clock: deps.clock,
       began: (execution) => this.#began(execution),
       leaked: (execution, end) => this.#leak(execution, end),
+      checkTrust: () => void deps.trusted(),
     }
   }
 

@@ -1,4 +1,6 @@
 import { LayerError } from '../errors/task-errors.ts'
+import { isPromise } from '../internal/promise.ts'
+import { show } from '../internal/validate.ts'
 import { asRun, type RunObserver } from '../service/request.ts'
 import type { Obstacle, TaskRequest } from '../service/service.ts'
 import type { LayerInfo } from '../service/worker-context.ts'
@@ -55,9 +57,10 @@ export class Limiter {
       this.#failedUntil = 0
     }
     try {
-      const capacity = this.#service.capacity?.(ahead) ?? Infinity
+      // Typed, but a class in JavaScript answers with anything, such as a promise.
+      const capacity: unknown = this.#service.capacity?.(ahead)
+      if (typeof capacity !== 'number' || Number.isNaN(capacity)) throw this.#noNumber(capacity)
       if (capacity >= 1) return Math.floor(capacity)
-      if (Number.isNaN(capacity)) throw new LayerError(`layer "${this.name}" has a capacity of NaN`)
     } catch (error) {
       this.#fail(error)
     }
@@ -74,13 +77,21 @@ export class Limiter {
     return { name, capacity: 0, reason, ...(until && { until }) }
   }
 
+  #noNumber(capacity: unknown): LayerError {
+    if (isPromise(capacity)) capacity.then(undefined, nothing)
+    return new LayerError(`layer "${this.name}" has a capacity of ${show(capacity)}`)
+  }
+
   #obstacle(): Obstacle | undefined {
     if (this.#failedUntil !== 0) {
       const leftMs = this.#failedUntil - this.#clock.monotonic()
       return { reason: 'it failed', until: new Date(this.#clock.now() + leftMs) }
     }
     try {
-      return this.#service.obstacle?.()
+      const given = this.#service.obstacle?.()
+      if (isPromise(given)) given.then(undefined, nothing)
+      const { reason, until } = given ?? {}
+      return reason === undefined ? undefined : { reason, ...(until && { until }) }
     } catch (error) {
       // It limits as well as before: only people are told less.
       this.#onError(this.name, error)
@@ -95,7 +106,10 @@ export class Limiter {
     }
     if (this.#service.ready === undefined) return sleep(this.#clock, RECHECK_MS, { signal })
     try {
-      await settledOrAborted(this.#service.ready(signal), signal)
+      const work = this.#service.ready(signal)
+      if (!isPromise(work))
+        throw new LayerError(`layer "${this.name}" has a ready of ${show(work)}`)
+      await settledOrAborted(work, signal)
     } catch (error) {
       this.#fail(error)
       return

@@ -105,6 +105,7 @@ export class Run {
       longRunAfterMs: plan.longRunAfterMs,
       emit,
       eventsHeard: () => emitter.active,
+      trusted: () => this.#lease?.trusted ?? true,
       settle: (execution, outcome) => this.#settle(execution, outcome),
       onEnd: () => {
         if (context.isShuttingDown()) this.#changes.tell()
