@@ -194,3 +194,43 @@ test('a worker goes on when there is room again; meanwhile it tells, and does no
   assert.deepEqual(ran, ['a', 'b', 'c'])
   await storage.close()
 })
+
+test('what runs while the disk is full runs on: nobody else could have it', async (context) => {
+  const state = await disk(context)
+  const clock = new TestClock()
+  const storage = await JsonStorage.open(newPath(), { clock })
+  const texts = storage.queue<string>('texts')
+  const end = Promise.withResolvers<void>()
+  const ran: string[] = []
+  const events: Event[] = []
+  const worker = new WorkerBuilder('worker')
+    .backend(texts)
+    .onEvent((event) => {
+      events.push(event)
+    })
+    .build(async (text) => {
+      ran.push(text)
+      if (text === 'long') await end.promise
+    })
+  const running = worker.run()
+  await texts.push('long')
+  await clock.advance(1)
+  await texts.push('b')
+  // What cannot be written is the claim of that: whether it was made is unknown, and the next beat wants to give it back.
+  state.full = true
+  await clock.advance('45s')
+  assert.ok(state.failed < 100, `${state.failed} writes`)
+  state.full = false
+  await clock.advance('1m')
+  end.resolve()
+  await clock.advance('1s')
+  assert.deepEqual(ran, ['long', 'b'])
+  assert.deepEqual(
+    events.filter(({ type }) => type === 'lost'),
+    [],
+  )
+  assert.ok(events.some((event) => event.type === 'error' && 'operation' in event))
+  worker.stop()
+  await running
+  await storage.close()
+})
