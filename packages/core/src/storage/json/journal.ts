@@ -1,3 +1,4 @@
+import { fstatSync, type Stats } from 'node:fs'
 import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { turn } from '../../time/clock.ts'
 import { copyRange, openFile, readLines, syncFolder, writeAll } from './journal-file.ts'
@@ -157,11 +158,12 @@ export class Journal {
     this.#text = ''
     this.#inFlight = bytes.length
     try {
-      await this.#checkSize()
+      const file = await this.#asItWas()
       this.#torn = true
       const written = writeAll(this.#handle, bytes, this.#bytes)
-      const [here] = await Promise.all([this.#isNamed(), written])
-      if (!here) throw new Error('the file was moved, deleted or replaced')
+      // Both: what is cut off after a failure must not be on its way.
+      const [here] = await Promise.all([this.#isNamed(file), written])
+      if (!here) throw moved()
       if (this.#fsync) await this.#handle.datasync()
       this.#bytes += bytes.length
       this.#torn = false
@@ -184,23 +186,21 @@ export class Journal {
     this.#torn = false
   }
 
-  /** Throws when the file is not as it was left: what is written next would not stand where a reader looks for it. */
-  async #checkSize(): Promise<void> {
+  /** The file. Throws when it is not as it was left: what is written next would not stand where a reader looks for it. */
+  async #asItWas(): Promise<Stats> {
     await this.#cutOff()
-    const { size } = await this.#handle.stat()
-    if (size === this.#bytes) return
+    // In turn: what the system knows of an open file costs less than a way through the threads, and a push waits for it.
+    const file = fstatSync(this.#handle.fd)
+    if (file.size === this.#bytes) return file
     throw new Error(
-      `another program has written to the file: it has ${size} bytes, and had ${this.#bytes}`,
+      `another program has written to the file: it has ${file.size} bytes, and had ${this.#bytes}`,
     )
   }
 
   /** Whether the file that is written to is the one at the path. */
-  async #isNamed(): Promise<boolean> {
-    const [named, written] = await Promise.all([
-      stat(this.#path).catch(() => undefined),
-      this.#handle.stat(),
-    ])
-    return named?.ino === written.ino && named.dev === written.dev
+  async #isNamed(file: Stats): Promise<boolean> {
+    const named = await stat(this.#path).catch(() => undefined)
+    return named?.ino === file.ino && named.dev === file.dev
   }
 
   async #compact(): Promise<void> {
@@ -253,8 +253,7 @@ export class Journal {
     return this.#exclusive(async () => {
       copied = await copy(copied)
       await next.sync()
-      await this.#checkSize()
-      if (!(await this.#isNamed())) throw new Error('the file was moved, deleted or replaced')
+      if (!(await this.#isNamed(await this.#asItWas()))) throw moved()
       await rename(path, this.#path)
       const old = this.#handle
       this.#handle = next
@@ -265,6 +264,10 @@ export class Journal {
       return old
     })
   }
+}
+
+function moved(): Error {
+  return new Error('the file was moved, deleted or replaced')
 }
 
 /** Reads a journal; answers with how many bytes of it are whole lines. */
