@@ -46,7 +46,7 @@ export class Execution extends RunCancellation implements RunObserver, Slotted {
     // It has waited in its layers, maybe for as long as the process stood still: no timer has told anybody yet.
     if (this.finished !== undefined) this.#hooks.checkTrust()
     // A layer may call the inside late, with a signal of its own: by then the task may be running elsewhere.
-    if (this.cancellation.aborted) throw this.cancellation.reason
+    if (this.aborted) throw this.reason
     if (this.ended)
       throw new LayerError('the handler was called after the run of its task had ended')
     this.handlerBegan = true
