@@ -83,6 +83,7 @@ export class Execution extends RunCancellation implements RunObserver, Slotted {
   end(): boolean {
     if (this.ended) return false
     this.ended = true
+    this.cancellation.end()
     if (this.#timers !== undefined) for (const timer of this.#timers) timer.cancel()
     return true
   }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { LayerError, LeaseLostError, TimeoutError } from '../../src/errors/task-errors.ts'
+import { concurrency } from '../../src/layers/concurrency.ts'
+import { timeout } from '../../src/layers/timeout.ts'
 import { withSignal } from '../../src/service/request.ts'
 import type { Layer } from '../../src/service/service.ts'
 import { MemoryStorage } from '../../src/storage/memory/memory-storage.ts'
@@ -96,4 +98,59 @@ test('no handler begins whose process stood still, while its layers waited, unti
   worker.stop()
   await base.advance('1m')
   await running
+})
+
+describe('a call that a layer did not wait for ends with the run', () => {
+  const raced =
+    (clock: TestClock): Layer =>
+    (inner) => ({
+      call: async (request) => {
+        const late = sleep(clock, 1_000).then(() => {
+          throw new Error('too long')
+        })
+        return await Promise.race([inner.call(request), late])
+      },
+    })
+  const forgetful: Readonly<Record<string, (clock: TestClock) => Layer>> = {
+    'raced against a time of its own': raced,
+    'raced inside of a timeout': (clock) => (inner) => timeout('1m')(raced(clock)(inner)),
+    'made and forgotten': () => (inner) => ({
+      call: (request) => {
+        void inner.call(request)
+        throw new Error('too long')
+      },
+    }),
+  }
+  for (const [what, layer] of Object.entries(forgetful)) {
+    test(`${what}: its permits come back, its signal aborts, and a handler that goes on is told`, async () => {
+      const clock = new TestClock()
+      const queue = new MemoryStorage({ clock }).queue<string>('q', { attempts: 1 })
+      const permits = concurrency(1)
+      const signals: AbortSignal[] = []
+      const told: string[] = []
+      const worker = new WorkerBuilder('w')
+        .backend(queue)
+        .layer(layer(clock))
+        .layer(permits)
+        .onEvent(({ type }) => void told.push(type))
+        .build(async (_, { signal }) => {
+          signals.push(signal)
+          await new Promise(() => {})
+        })
+      const running = worker.run()
+      await queue.push('task')
+      await clock.advance('2s')
+      const [task] = await queue.listTasks()
+      assert.equal(task?.parts.status, 'killed')
+      assert.equal(task.parts.context.errors[0]?.message, 'too long')
+      assert.equal(permits.inFlight, 0)
+      assert.ok(signals[0]?.reason instanceof LayerError)
+      await clock.advance('1s')
+      assert.ok(told.includes('leaked'))
+      assert.equal(worker.context.leaked, 1)
+      worker.stop()
+      await running
+      assert.equal(clock.timers, 0)
+    })
+  }
 })
