@@ -34,9 +34,9 @@ export interface StackParts {
 
 /** Composes services outermost first; capacity by minimum, so that back-pressure reaches whoever claims tasks. */
 export function composeStack({ layers, innermost, clock, onError }: StackParts): Stack {
-  const guard = (name: string, service: RawService): Limiter =>
-    new Limiter(name, service, clock, onError)
-  const handler = innermost.capacity === undefined ? undefined : guard('handler', innermost)
+  const guard = (name: string, service: RawService, own: boolean): Limiter =>
+    new Limiter(name, service, own, clock, onError)
+  const handler = innermost.capacity === undefined ? undefined : guard('handler', innermost, false)
   let level = new Level(innermost, handler, [], false)
   const limiters: (Limiter | undefined)[] = []
   for (const { name, layer } of layers.toReversed()) {
@@ -57,7 +57,7 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
       continue
     }
     const limits = service !== inner && service.capacity !== undefined && !forwardsCapacity(service)
-    const limiter = limits ? guard(name, service) : undefined
+    const limiter = limits ? guard(name, service, own) : undefined
     limiters.unshift(limiter)
     const foreign = service !== inner && !own
     level = new Level(service, limiter, sheds ? [] : level.limiters, foreign)

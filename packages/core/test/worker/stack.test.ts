@@ -401,6 +401,28 @@ describe('ready', () => {
     }
   })
 
+  test('that misses its moment is told after a while, and the layer is asked again', async () => {
+    let free = 0
+    const { clock, stack, errors } = compose([
+      named(
+        'a',
+        limit(
+          () => free,
+          () => new Promise(() => {}),
+        ),
+      ),
+    ])
+    const waiting = stack.ready(never)
+    await clock.advance('1m')
+    assert.deepEqual(errors, [])
+    free = 2
+    await clock.advance('5s')
+    await waiting
+    assert.equal(errors.length, 1)
+    assert.match(String(errors[0]?.[1]), /layer "a" did not say it was ready/)
+    assert.equal(clock.timers, 0)
+  })
+
   test('that settles without capacity again and again does not keep the process busy', async () => {
     let asked = 0
     const controller = new AbortController()
