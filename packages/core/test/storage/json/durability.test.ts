@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import { isBackendError } from '../../../src/errors/backend-errors.ts'
 import { handles, idsOf, newPath, open, queue, row } from './lab.ts'
 
+const failure = { name: 'Error', message: 'it failed' }
+
 test('with fsync nothing is acknowledged before it is on the disk; without, nobody waits for that', async (context) => {
   const onDisk = Promise.withResolvers<void>()
   const sync = context.mock.method(await handles(), 'datasync', () => onDisk.promise)
@@ -82,7 +84,7 @@ test('what changes while the file is written anew, and is gone before its turn, 
   // It is much to write, and these are the last of it.
   const changes: Promise<unknown>[] = []
   for (const id of ids.slice(-10)) {
-    changes.push(store.update(queue, id, { priority: 1 }), store.remove(queue, id))
+    changes.push(store.kill(queue, id, failure), store.remove(queue, id))
   }
   await Promise.all(changes)
   assert.equal(statSync(path).ino, file, 'it was written anew before anything changed')
