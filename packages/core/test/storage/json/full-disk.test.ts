@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { type FileHandle, open as openFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isBackendError, isUnknownOutcomeError } from '../../../src/errors/backend-errors.ts'
@@ -9,7 +9,7 @@ import type { Event } from '../../../src/service/events.ts'
 import { JsonStorage } from '../../../src/storage/json/json-storage.ts'
 import { TestClock } from '../../../src/testing/test-clock.ts'
 import { WorkerBuilder } from '../../../src/worker/worker-builder.ts'
-import { idsOf, newPath, open, queue, row } from './lab.ts'
+import { handles, idsOf, newPath, open, queue, row } from './lab.ts'
 
 const program = fileURLToPath(new URL('limited.ts', import.meta.url))
 
@@ -29,13 +29,6 @@ type Write = (
 
 function noSpace(): Error {
   return Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
-}
-
-/** What all open files have their methods from. */
-async function handles(): Promise<FileHandle> {
-  const any = await openFile(fileURLToPath(import.meta.url))
-  await any.close()
-  return Object.getPrototypeOf(any) as FileHandle
 }
 
 /** A disk that is full when it is said to be: half of what is written gets onto it. */

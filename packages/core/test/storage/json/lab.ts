@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type FileHandle, open as openFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { JsonStore, type JsonStoreOptions } from '../../../src/storage/json/json-store.ts'
 import type { NewRow, StoreWorker } from '../../../src/storage/task-store.ts'
 import { TestClock } from '../../../src/testing/test-clock.ts'
@@ -45,4 +47,11 @@ export function row(id: string, rest: Partial<NewRow> = {}): NewRow {
 /** The ids of what is stored, in order. */
 export async function idsOf(store: JsonStore): Promise<readonly string[]> {
   return (await store.list(queue, { offset: 0, limit: 1_000 })).map(({ id }) => id)
+}
+
+/** What all open files have their methods from. */
+export async function handles(): Promise<FileHandle> {
+  const any = await openFile(fileURLToPath(import.meta.url))
+  await any.close()
+  return Object.getPrototypeOf(any) as FileHandle
 }
