@@ -80,10 +80,10 @@ export class Execution extends RunCancellation implements RunObserver, Slotted {
   }
 
   /** Marks the end; false when it had ended before. */
-  end(): boolean {
+  override end(): boolean {
     if (this.ended) return false
     this.ended = true
-    this.cancellation.end()
+    super.end()
     if (this.#timers !== undefined) for (const timer of this.#timers) timer.cancel()
     return true
   }
