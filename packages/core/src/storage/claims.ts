@@ -117,7 +117,7 @@ export class Claims<Args, Result> {
       incarnation?.trips.settle(rows) ?? store.settle({ id: holder, queue }, rows)
     const refused = new Map<number, EncodeError>()
     const entries: LedgerEntry[] = []
-    let released = false
+    let mayRunAgain = false
     const rows = settlements.map(({ task: { parts }, outcome }, index): StoreSettlement => {
       const { epoch } = claimOf(parts)
       const entry = entryOf(parts)
@@ -125,7 +125,7 @@ export class Claims<Args, Result> {
         entry.carried = true
         entries.push(entry)
       }
-      if (outcome.type === 'released') released = true
+      if (outcome.type === 'released' || outcome.type === 'failed') mayRunAgain = true
       const encoded = this.#encode(outcome)
       if (!(encoded instanceof EncodeError)) return { id: parts.taskId, epoch, outcome: encoded }
       refused.set(index, encoded)
@@ -133,7 +133,8 @@ export class Claims<Args, Result> {
     })
     const stored = await storeAll(write, rows)
     for (const entry of entries) incarnation?.ended(entry)
-    if (released) this.#deps.channel.wake()
+    // A claim that went beside it may have found nothing, and knows nothing of when these are due.
+    if (mayRunAgain) this.#deps.channel.wake()
     return refused.size === 0 && !stored.includes('stale')
       ? stored
       : this.#answers(rows, stored, refused)

@@ -1,0 +1,103 @@
+import { BackendError, sleep, systemClock } from '@apalis/core'
+import type { PostgresResult, PostgresTransaction } from './client.ts'
+import type { Link } from './link.ts'
+import { isConflict, toBackendError } from './postgres-errors.ts'
+
+/** How a call is made. */
+export interface CallOptions {
+  /** It must not wait behind what anybody else asks for. */
+  readonly urgent?: boolean
+  /** The caller's own transaction. */
+  readonly within?: PostgresTransaction | undefined
+}
+
+/** What {@link Calls} works with. */
+export interface CallsDeps {
+  readonly link: Link
+  readonly schema: string
+  /** How long a call may take, in milliseconds. */
+  readonly timeoutMs: number
+}
+
+/** The pauses before what was undone for another's sake is tried again: at first, and at most. */
+const RETRY_MS = { first: 2, most: 100 } as const
+
+/** Calls of the functions in the schema: each one statement. */
+export class Calls {
+  readonly #deps: CallsDeps
+  #conflicts = 0
+
+  constructor(deps: CallsDeps) {
+    this.#deps = deps
+  }
+
+  /** How often the server has undone a call for another's sake (deadlocks, serialization), each of which was tried again. */
+  get conflicts(): number {
+    return this.#conflicts
+  }
+
+  /** What the function answers: a text, a number, a boolean or null. */
+  async call(
+    operation: string,
+    name: string,
+    values: readonly unknown[],
+    { urgent = false, within }: CallOptions = {},
+  ): Promise<unknown> {
+    const { schema } = this.#deps
+    const text = statement(schema, name, values.length)
+    try {
+      if (within !== undefined) return answerOf(await within.query(text, [...values]))
+      return answerOf(await this.#run(text, values, urgent))
+    } catch (error) {
+      throw toBackendError(operation, error)
+    }
+  }
+
+  /** The same of a function that answers in JSON. Null: undefined. */
+  async json(
+    operation: string,
+    name: string,
+    values: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<unknown> {
+    const answer = await this.call(operation, name, values, options)
+    if (answer === null || answer === undefined) return undefined
+    if (typeof answer === 'string') return JSON.parse(answer)
+    throw new BackendError(operation, `${name} answered with ${typeof answer}`)
+  }
+
+  async #run(text: string, values: readonly unknown[], urgent: boolean): Promise<PostgresResult> {
+    const { link, timeoutMs } = this.#deps
+    const until = systemClock.monotonic() + timeoutMs
+    for (let tries = 1; ; tries += 1) {
+      const left = Math.max(1, until - systemClock.monotonic())
+      try {
+        return await link.run(text, values, { urgent, timeoutMs: left })
+      } catch (error) {
+        if (!isConflict(error)) throw error
+        this.#conflicts += 1
+        const pause = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** tries) * (0.5 + Math.random())
+        if (systemClock.monotonic() + pause >= until) throw error
+        await sleep(systemClock, pause)
+      }
+    }
+  }
+}
+
+const statements = new Map<string, string>()
+
+function statement(schema: string, name: string, count: number): string {
+  const key = `${schema}.${name}`
+  let text = statements.get(key)
+  if (text === undefined) {
+    const values = Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')
+    text = `SELECT "${schema}".${name}(${values}) AS answer`
+    statements.set(key, text)
+  }
+  return text
+}
+
+function answerOf({ rows }: PostgresResult): unknown {
+  const [row] = rows
+  return typeof row === 'object' && row !== null && 'answer' in row ? row.answer : undefined
+}

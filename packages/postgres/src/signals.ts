@@ -1,0 +1,152 @@
+import type { StoreSignal } from '@apalis/core'
+import { systemClock } from '@apalis/core'
+
+/** Two messages are at least so far apart, in milliseconds: what happens meanwhile is told together. */
+const APART_MS = 5
+/** The server takes no message of 8,000 bytes or more. A character is at most three. */
+const LONGEST = 2_500
+
+type Told = StoreSignal['type']
+
+/** What {@link Signals} works with. */
+export interface SignalsDeps {
+  /** Who sends: its own messages it does not hear again. */
+  readonly sender: string
+  readonly send: (payload: string) => Promise<unknown>
+}
+
+/** A message as it is sent: queues by type, with ids where there are any. */
+type Message = {
+  readonly from?: string
+} & { readonly [type in Told]?: { readonly [queue: string]: readonly string[] } }
+
+/** What is told to those who listen: what this storage does, at once; and what others do, as they say it. */
+export class Signals {
+  readonly #deps: SignalsDeps
+  readonly #listeners = new Set<(signal: StoreSignal) => void>()
+  /** By type and queue, what is to be told to other processes. */
+  #waiting = new Map<string, { readonly signal: StoreSignal; readonly ids: Set<string> }>()
+  #sending = false
+  #sentAt = Number.NEGATIVE_INFINITY
+  #closed = false
+
+  constructor(deps: SignalsDeps) {
+    this.#deps = deps
+  }
+
+  /** Calls back until what it gives back is called. */
+  add(listener: (signal: StoreSignal) => void): () => void {
+    // Its own, so that one that was added twice is two.
+    const own = (signal: StoreSignal): void => listener(signal)
+    this.#listeners.add(own)
+    return () => this.#listeners.delete(own)
+  }
+
+  /** Something was committed: tells it here now, and to the others soon. */
+  tell(signals: readonly StoreSignal[]): void {
+    if (this.#closed) return
+    for (const signal of signals) {
+      this.#deliver(signal)
+      const key = `${signal.type} ${signal.queue}`
+      const waiting = this.#waiting.get(key) ?? { signal, ids: new Set<string>() }
+      for (const id of signal.ids ?? []) waiting.ids.add(id)
+      this.#waiting.set(key, waiting)
+    }
+    if (this.#waiting.size > 0) void this.#send()
+  }
+
+  /** Another process has told something. What cannot be read is nobody's. */
+  heard(payload: string | undefined): void {
+    const message = parse(payload)
+    if (message === undefined || message.from === this.#deps.sender) return
+    for (const type of types) {
+      for (const [queue, ids] of Object.entries(message[type] ?? {})) {
+        this.#deliver({ type, queue, ...(Array.isArray(ids) && ids.length > 0 && { ids }) })
+      }
+    }
+  }
+
+  /** Nobody is told anything any more. */
+  close(): void {
+    this.#closed = true
+    this.#listeners.clear()
+    this.#waiting.clear()
+  }
+
+  async #send(): Promise<void> {
+    if (this.#sending) return
+    this.#sending = true
+    const pause = this.#sentAt + APART_MS - systemClock.monotonic()
+    if (pause > 0) await later(pause)
+    // What was committed in this turn goes with it.
+    else await Promise.resolve()
+    while (this.#waiting.size > 0) {
+      const waiting = this.#waiting
+      this.#waiting = new Map()
+      for (const payload of payloads(this.#deps.sender, waiting.values())) {
+        try {
+          await this.#deps.send(payload)
+        } catch {
+          // A hint that is lost: beats tell what is due, and whoever waits looks again.
+        }
+      }
+      this.#sentAt = systemClock.monotonic()
+      if (this.#waiting.size > 0) await later(APART_MS)
+    }
+    this.#sending = false
+  }
+
+  #deliver(signal: StoreSignal): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(signal)
+      } catch {
+        // Whoever listens deals with its own errors; the others go on.
+      }
+    }
+  }
+}
+
+/** What tells of due tasks once a transaction of the caller's is committed, the process of the caller included. */
+export function dueMessage(queue: string): string {
+  return JSON.stringify({ due: { [queue]: [] } })
+}
+
+const types = ['due', 'settled', 'killed', 'paused', 'resumed'] as const satisfies readonly Told[]
+
+function* payloads(
+  from: string,
+  waiting: Iterable<{ readonly signal: StoreSignal; readonly ids: ReadonlySet<string> }>,
+): Generator<string> {
+  let message: { [type in Told]?: { [queue: string]: readonly string[] } } = {}
+  let length = 0
+  for (const { signal, ids } of waiting) {
+    const { type, queue } = signal
+    // Too many to name are any of them.
+    const named = JSON.stringify([...ids]).length > LONGEST / 2 ? [] : [...ids]
+    const added = JSON.stringify([queue, named]).length + 16
+    if (length > 0 && length + added > LONGEST) {
+      yield JSON.stringify({ from, ...message })
+      message = {}
+      length = 0
+    }
+    message[type] = { ...message[type], [queue]: named }
+    length += added
+  }
+  if (length > 0) yield JSON.stringify({ from, ...message })
+}
+
+function parse(payload: string | undefined): Message | undefined {
+  try {
+    const message: unknown = JSON.parse(payload ?? '')
+    return typeof message === 'object' && message !== null ? message : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    systemClock.setTimer(resolve, ms)
+  })
+}

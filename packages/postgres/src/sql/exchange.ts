@@ -1,0 +1,259 @@
+import { INNER, NOW, SETTINGS } from './settings.ts'
+
+/** So many due rows at least are brought to where they can be claimed at a time. */
+const PROMOTED_AT_ONCE = 1_000
+/** Rows that have become due but are locked by others are looked at again after so many milliseconds. */
+const LOOK_AGAIN_MS = 20
+
+/** When a row that is due after `ms` is: what is due now goes to a lane at once. */
+const THEN = 'ceil(p_now + r.ms)::bigint'
+const LANE = 'case when t.rescues >= 2 then 2 else 1 end'
+
+/**
+ * `exchange_1` settles and claims, or one of the two: without `p_limit` it claims nothing. What ended as done, the most
+ * by far, comes as arrays; all other outcomes in `p_others`.
+ */
+export const exchangeFunctions = `
+create function apalis.add_failure_1(p_failures jsonb, p_error jsonb, p_at bigint, p_attempt int) returns jsonb
+language sql immutable as $$
+  select case when p_error is null then p_failures else
+    case when jsonb_array_length(p_failures) >= 10 then p_failures - 0 else coalesce(p_failures, '[]') end
+      || jsonb_build_array(p_error || jsonb_build_object('at', p_at, 'attempt', p_attempt)) end
+$$;
+
+-- The runs of these calls have ended: so many of each.
+create function apalis.count_down_1(p_claims bigint[], p_counts int[]) returns void ${INNER} as $$
+declare
+  v_over bigint[];
+begin
+  with u as (
+    update apalis.claim c set running = c.running - r.runs
+      from (select r.claim, r.runs from unnest(p_claims, p_counts) as r(claim, runs) order by r.claim) r
+      where c.n = r.claim
+      returning c.n, c.running
+  )
+  select array_agg(u.n) into v_over from u where u.running <= 0;
+  if v_over is not null then
+    delete from apalis.claim c where c.n = any(v_over);
+  end if;
+end $$;
+
+-- Forgets those among the ended that somebody waits for, and gives back their ids.
+create function apalis.tell_1(p_queue int, p_ids text[]) returns text[] ${INNER} as $$
+declare
+  v_ids text[];
+begin
+  if exists (select from apalis.awaited a where a.queue = p_queue) then
+    with d as (
+      delete from apalis.awaited a using (select distinct i.id from unnest(p_ids) as i(id) order by 1) i
+        where a.queue = p_queue and a.id = i.id returning a.id
+    )
+    select array_agg(d.id) into v_ids from d;
+  end if;
+  return v_ids;
+end $$;
+
+create function apalis.settle_rows_1(
+  p_queue int, p_worker int, p_ids text[], p_epochs int[], p_results text[], p_others json, p_now bigint
+) returns text ${INNER} as $$
+declare
+  v_count int := cardinality(p_ids);
+  v_others int := 0;
+  v_ords bigint[] := '{}';
+  v_done text[] := '{}';
+  v_killed text[] := '{}';
+  v_claims bigint[];
+  v_counts int[];
+  v_part bigint[];
+  v_awaited text[];
+  v_late json;
+  v_due boolean := false;
+  v_pending int := 0;
+  v_failed int := 0;
+  v_future int := 0;
+begin
+  if v_count > 0 then
+    with r as materialized (
+      select r.id, r.epoch, r.result, r.ord from unnest(p_ids, p_epochs, p_results) with ordinality as r(id, epoch, result, ord)
+      order by r.id
+    ), u as (
+      update apalis.task t set status = 2, finished_at = p_now, releases = 0, result = r.result,
+        key_held = case when t.key_until is not null then t.key_held end
+      from r
+      -- The fence.
+      where t.queue = p_queue and t.id = r.id and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
+      returning t.id, t.claim, r.ord
+    ), g as (select u.claim, count(*)::int as runs, array_agg(u.ord) as ords, array_agg(u.id) as ids from u group by u.claim)
+    select array_agg(g.claim), array_agg(g.runs),
+      (select array_agg(u.ord) from u), (select array_agg(u.id) from u)
+      into v_claims, v_counts, v_ords, v_done from g;
+    if v_claims is not null then
+      perform apalis.count_down_1(v_claims, v_counts);
+    end if;
+    v_ords := coalesce(v_ords, '{}');
+    v_done := coalesce(v_done, '{}');
+  end if;
+  if p_others is not null then
+    v_others := json_array_length(p_others);
+    with r as materialized (
+      select r.id, r.epoch, r.type, coalesce(r.ms, 0) as ms, r.error, v_count + r.ord as ord
+      from rows from (json_to_recordset(p_others) as (id text, epoch int, type smallint, ms double precision, error jsonb))
+        with ordinality as r(id, epoch, type, ms, error, ord)
+      order by r.id
+    ), u as (
+      update apalis.task t set
+        status = r.type,
+        finished_at = case when r.type = 4 then p_now end,
+        attempt = t.attempt - (r.type = 0)::int,
+        releases = case when r.type <> 0 then 0 when r.ms > 0 then t.releases + 1 else t.releases end,
+        run_at = case when r.type = 3 or (r.type = 0 and r.ms > 0) then ${THEN} else t.run_at end,
+        due_at = case when r.type = 3 or (r.type = 0 and r.ms > 0) then case when ${THEN} > p_now then ${THEN} end end,
+        lane = case when r.type = 4 or ((r.type = 3 or r.ms > 0) and ${THEN} > p_now) then null else ${LANE} end,
+        failures = apalis.add_failure_1(t.failures, r.error, p_now, t.attempt),
+        key_held = case when r.type <> 4 or t.key_until is not null then t.key_held end
+      from r
+      where t.queue = p_queue and t.id = r.id and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
+      returning t.id, t.claim, t.status, t.due_at, r.ord
+    ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
+    select array_agg(g.claim), array_agg(g.runs), (select array_agg(u.ord) from u),
+      coalesce((select array_agg(u.id) from u where u.status = 4), '{}'),
+      (select count(*) from u where u.status = 0), (select count(*) from u where u.status = 3),
+      (select count(u.due_at) from u), exists (select from u where u.status <> 4)
+      into v_claims, v_counts, v_part, v_killed, v_pending, v_failed, v_future, v_due from g;
+    if v_claims is not null then
+      perform apalis.count_down_1(v_claims, v_counts);
+      v_ords := v_ords || v_part;
+    end if;
+  end if;
+  if cardinality(v_ords) > 0 then
+    perform apalis.tally_1(p_queue, running => -cardinality(v_ords), done => cardinality(v_done),
+      killed => cardinality(v_killed), pending => v_pending, failed => v_failed, future => v_future);
+    if cardinality(v_done) > 0 then
+      insert into apalis.ended (at, queue, status, ids) values (p_now, p_queue, 2, v_done);
+    end if;
+    if cardinality(v_killed) > 0 then
+      insert into apalis.ended (at, queue, status, ids) values (p_now, p_queue, 4, v_killed);
+    end if;
+    if cardinality(v_done) + cardinality(v_killed) > 0 then
+      v_awaited := apalis.tell_1(p_queue, v_done || v_killed);
+    end if;
+  end if;
+  if cardinality(v_ords) < v_count + v_others then
+    -- Those that were not applied, and whether the row already shows that outcome of that claim.
+    select json_agg(json_build_array(r.ord, exists (
+        select from apalis.task t where t.queue = p_queue and t.id = r.id and t.epoch = r.epoch and t.worker = p_worker
+          and t.status = r.type)))
+      into v_late
+      from (
+        select r.id, r.epoch, 2::smallint as type, r.ord from unnest(p_ids, p_epochs) with ordinality as r(id, epoch, ord)
+        union all
+        select r.id, r.epoch, r.type, v_count + r.ord
+        from rows from (json_to_recordset(p_others) as (id text, epoch int, type smallint)) with ordinality as r(id, epoch, type, ord)
+      ) r
+      where not (r.ord = any(v_ords));
+  end if;
+  return concat('{"due":', case when v_due then 'true' else 'false' end, ',"late":', coalesce(v_late, 'null'),
+    ',"awaited":', coalesce(to_json(v_awaited), 'null'), '}');
+end $$;
+
+-- Makes due rows claimable, those due longest first. Gives back when the next is due that is not claimable.
+create function apalis.promote_1(p_queue int, p_most int, p_now bigint) returns bigint ${INNER} as $$
+declare
+  v_next bigint;
+  v_count int;
+begin
+  select t.due_at into v_next from apalis.task t where t.queue = p_queue and t.due_at is not null order by t.due_at limit 1;
+  if v_next <= p_now then
+    with p as materialized (
+      select t.ctid as tid from apalis.task t where t.queue = p_queue and t.due_at <= p_now
+      order by t.due_at limit p_most for update skip locked
+    ), u as (
+      update apalis.task t set lane = ${LANE}, due_at = null from p where t.ctid = p.tid returning 1
+    )
+    select count(*) into v_count from u;
+    if v_count > 0 then
+      perform apalis.tally_1(p_queue, future => -v_count);
+    end if;
+    select t.due_at into v_next from apalis.task t where t.queue = p_queue and t.due_at is not null order by t.due_at limit 1;
+  end if;
+  return v_next;
+end $$;
+
+create function apalis.claim_rows_1(p_queue int, p_worker int, p_limit int, p_suspects int, p_now bigint) returns text ${INNER} as $$
+declare
+  v_next bigint := apalis.promote_1(p_queue, greatest(p_limit, ${PROMOTED_AT_ONCE}), p_now);
+  v_tids tid[];
+  v_failed int;
+  v_claim bigint;
+  v_ids text[];
+  v_rows text;
+begin
+  if p_suspects > 0 and exists (select from apalis.task t where t.queue = p_queue and t.lane = 2) then
+    with one as materialized (
+      select t.ctid as tid, t.status, t.priority, t.run_at, t.seq from apalis.task t where t.queue = p_queue and t.lane = 1
+      order by t.priority desc, t.run_at, t.seq limit p_limit for update skip locked
+    ), two as materialized (
+      select t.ctid as tid, t.status, t.priority, t.run_at, t.seq from apalis.task t where t.queue = p_queue and t.lane = 2
+      order by t.priority desc, t.run_at, t.seq limit p_suspects for update skip locked
+    ), p as (
+      select * from (select * from one union all select * from two) p order by p.priority desc, p.run_at, p.seq limit p_limit
+    )
+    select array_agg(p.tid order by p.priority desc, p.run_at, p.seq), count(*) filter (where p.status = 3)
+      into v_tids, v_failed from p;
+  else
+    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from (
+      select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
+      order by t.priority desc, t.run_at, t.seq limit p_limit for update skip locked
+    ) p;
+  end if;
+  if v_tids is not null then
+    v_claim := nextval('apalis.claim_n_seq');
+    with u as (
+      update apalis.task t set status = 1, lane = null, epoch = t.epoch + 1, attempt = t.attempt + 1, worker = p_worker, claim = v_claim
+      from unnest(v_tids) as p(tid) where t.ctid = p.tid
+      returning t.id, concat('[', to_json(t.id), ',', to_json(t.args), ',', t.priority, ',', t.attempt, ',', t.attempts, ',', t.run_at, ',',
+        t.created_at, ',', t.epoch, ',', t.rescues, ',', t.releases,
+        case when t.timeout_ms is not null or t.unique_key is not null or t.metadata is not null or t.failures is not null then
+          concat(',', coalesce(t.timeout_ms::text, 'null'), ',', coalesce(to_json(t.unique_key), 'null'), ',',
+            coalesce(t.metadata, 'null'), ',', coalesce(t.failures, 'null')) end, ']') as row
+    )
+    select string_agg(u.row, ','), array_agg(u.id) into v_rows, v_ids from u;
+    insert into apalis.claim (n, at, queue, worker, running, ids)
+      values (v_claim, p_now, p_queue, p_worker, cardinality(v_ids), v_ids);
+    perform apalis.tally_1(p_queue, running => cardinality(v_ids), failed => -v_failed, pending => v_failed - cardinality(v_ids));
+  end if;
+  return concat('{"at":', p_now, ',"rows":[', v_rows, '],"dueIn":',
+    case when v_next is null then 'null' when v_next <= p_now then '${LOOK_AGAIN_MS}' else (v_next - p_now)::text end, '}');
+end $$;
+
+create function apalis.exchange_1(
+  p_queue text, p_worker text, p_ids text[], p_epochs int[], p_results text[], p_others text, p_limit int, p_suspects int, p_offset bigint
+) returns text ${SETTINGS} as $$
+declare
+  v_now bigint := ${NOW};
+  v_queue int;
+  v_worker int;
+  v_paused boolean;
+  v_end bigint;
+  v_settled text;
+  v_claimed text;
+begin
+  select w.queue, w.id, q.paused, w.lease_end into v_queue, v_worker, v_paused, v_end
+    from apalis.queue q join apalis.worker w on w.queue = q.id and w.incarnation = p_worker where q.name = p_queue;
+  if p_limit is not null and (v_end is null or v_end <= v_now) then
+    return '{"lost":true}';
+  end if;
+  if p_ids is not null or p_others is not null then
+    v_settled := apalis.settle_rows_1(v_queue, v_worker, coalesce(p_ids, '{}'), p_epochs, p_results, p_others::json, v_now);
+  else
+    -- A claim that a crash of the server undoes was nobody's: who made it is no longer believed.
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+  if v_paused then
+    v_claimed := '{"rows":[]}';
+  elsif p_limit is not null then
+    v_claimed := apalis.claim_rows_1(v_queue, v_worker, p_limit, p_suspects, v_now);
+  end if;
+  return concat('{"settled":', coalesce(v_settled, 'null'), ',"claimed":', coalesce(v_claimed, 'null'), '}');
+end $$;
+`

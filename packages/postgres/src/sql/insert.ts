@@ -1,0 +1,128 @@
+import { INNER, NOW, SETTINGS } from './settings.ts'
+
+/**
+ * `insert_1` stores all rows or none, in order. What is special of the rows is in `p_rest`, one object a row, or null where
+ * they have nothing but ids, arguments and the same priority and attempts. Null: all were stored; otherwise an array with
+ * the id of who was there for each that was not.
+ */
+export const insertFunctions = `
+create function apalis.queue_1(p_name text) returns int ${INNER} as $$
+declare
+  v_id int;
+begin
+  select q.id into v_id from apalis.queue q where q.name = p_name;
+  while v_id is null loop
+    insert into apalis.queue (name) values (p_name) on conflict do nothing returning id into v_id;
+    if v_id is null then
+      select q.id into v_id from apalis.queue q where q.name = p_name;
+    end if;
+  end loop;
+  return v_id;
+end $$;
+
+create function apalis.insert_rows_1(
+  p_queue text, p_ids text[], p_args text[], p_rest json, p_priority smallint, p_attempts int, p_now bigint
+) returns text ${INNER} as $$
+declare
+  v_queue int := apalis.queue_1(p_queue);
+  v_count int := cardinality(p_ids);
+  v_seqs bigint[];
+  v_keyed boolean := false;
+  -- Which rows are still to be stored; null: all.
+  v_todo int[];
+  v_new bigint[];
+  v_stored bigint[] := '{}';
+  v_future int;
+  v_futures int := 0;
+  v_holders text[];
+  v_left int[];
+begin
+  select array_agg(nextval('apalis.task_seq')) into v_seqs from generate_series(1, v_count);
+  if p_rest is not null then
+    select count(*) > 0 into v_keyed from json_to_recordset(p_rest) as r("uniqueKey" text)
+      where r."uniqueKey" is not null;
+  end if;
+  loop
+    if v_keyed then
+      -- A holder whose time has passed gives way.
+      update apalis.task t set key_held = null
+        from (select distinct r."uniqueKey" as key from json_to_recordset(p_rest) as r("uniqueKey" text)
+          where r."uniqueKey" is not null order by 1) k
+        where t.queue = v_queue and t.unique_key = k.key and t.key_held and t.key_until <= p_now;
+    end if;
+    with r as materialized (
+      select r.id, r.args, r.seq, r.ord, coalesce(r.priority, p_priority) as priority, coalesce(r.attempts, p_attempts) as attempts,
+        coalesce(ceil(r."runAt"), ceil(p_now + r."delayMs"), p_now)::bigint as run_at,
+        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata
+      from rows from (unnest(p_ids), unnest(p_args), unnest(v_seqs), json_to_recordset(p_rest) as (
+        priority smallint, attempts int, "runAt" double precision, "delayMs" double precision,
+        "timeoutMs" double precision, "uniqueKey" text, "uniqueForMs" double precision, metadata json
+      )) with ordinality as r(id, args, seq, priority, attempts, "runAt", "delayMs", "timeoutMs", "uniqueKey", "uniqueForMs", metadata, ord)
+      where v_todo is null or r.ord = any(v_todo)
+    ), i as (
+      insert into apalis.task (seq, run_at, created_at, due_at, key_until, timeout_ms, queue, attempts, priority, lane,
+        key_held, id, unique_key, metadata, args)
+      select r.seq, r.run_at, p_now, case when r.run_at > p_now then r.run_at end, r.key_until, r.timeout_ms, v_queue, r.attempts,
+        r.priority, case when r.run_at > p_now then null else 1 end,
+        case when r.unique_key is not null and (r.key_until is null or r.key_until > p_now) then true end,
+        r.id, r.unique_key, r.metadata, r.args
+      -- Two calls with the same ids lock them in the same order. With keys the first of a call goes first.
+      from r order by case when v_keyed then '' else r.id end collate "C", r.seq
+      on conflict do nothing
+      returning seq, due_at
+    )
+    select coalesce(array_agg(i.seq), '{}'), count(i.due_at) into v_new, v_future from i;
+    v_stored := v_stored || v_new;
+    v_futures := v_futures + v_future;
+    exit when cardinality(v_stored) = v_count;
+    -- Who was there: by id before by key, and of this call only who came earlier.
+    select array_agg(h.holder order by r.ord), array_agg(r.ord) filter (where h.holder is null)
+      into v_holders, v_left
+      from rows from (unnest(p_ids), unnest(v_seqs), json_to_recordset(p_rest) as ("uniqueKey" text))
+        with ordinality as r(id, seq, key, ord)
+      cross join lateral (select case when r.seq = any(v_stored) then '' else coalesce(
+        (select t.id from apalis.task t where t.queue = v_queue and t.id = r.id
+          and not (t.seq > r.seq and t.seq = any(v_stored))),
+        (select t.id from apalis.task t where t.queue = v_queue and t.unique_key = r.key and t.key_held
+          and not (t.seq > r.seq and t.seq = any(v_stored)))) end as holder) h;
+    exit when v_left is null;
+    -- Who was there has just gone.
+    v_todo := v_left;
+  end loop;
+  if cardinality(v_stored) > 0 then
+    perform apalis.tally_1(v_queue, pending => cardinality(v_stored), future => v_futures);
+  end if;
+  if cardinality(v_stored) = v_count then
+    return null;
+  end if;
+  return (select json_agg(nullif(h.holder, '') order by h.ord) from unnest(v_holders) with ordinality as h(holder, ord));
+end $$;
+
+create function apalis.insert_1(
+  p_queue text, p_ids text[], p_args text[], p_rest text, p_priority smallint, p_attempts int, p_refuse boolean,
+  p_tell text, p_offset bigint
+) returns text ${SETTINGS} as $$
+declare
+  v_now bigint := ${NOW};
+  v_answer text;
+begin
+  if p_refuse then
+    begin
+      v_answer := apalis.insert_rows_1(p_queue, p_ids, p_args, p_rest::json, p_priority, p_attempts, v_now);
+      if v_answer is not null then
+        raise exception using errcode = 'AP001';
+      end if;
+    exception when sqlstate 'AP001' then
+      -- Nothing of it was stored; the answer is kept.
+      null;
+    end;
+  else
+    v_answer := apalis.insert_rows_1(p_queue, p_ids, p_args, p_rest::json, p_priority, p_attempts, v_now);
+  end if;
+  -- Inside a transaction of the caller's: heard when that is committed.
+  if p_tell is not null then
+    perform pg_notify('apalis', p_tell);
+  end if;
+  return v_answer;
+end $$;
+`
