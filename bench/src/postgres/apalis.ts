@@ -13,7 +13,7 @@ export function apalis(name: string, { limit = 10 }: ApalisOptions = {}): System
   return {
     name,
     package: '@apalis/postgres',
-    async open(url) {
+    async open({ url }) {
       const storage = await PostgresStorage.connect(url)
       const queue = storage.queue<Args>('bench')
       return {

@@ -1,11 +1,10 @@
-import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
 import { numbered } from '../numbers.ts'
 import { apalis } from './apalis.ts'
 import type { Database } from './database.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
-import { checkDone, contenders, type System } from './system.ts'
+import { contenders, donePerSecond, type System } from './system.ts'
 
 /** How many are pushed in a call. */
 const BULK = 1_000
@@ -35,15 +34,11 @@ function suite(prepare: (database: Database) => Promise<unknown>): Suite {
       const all = [...numbered(tasks)]
       while (all.length > 0) await opened.pushBulk(all.splice(0, BULK))
       await prepare(database)
-      await database.checkpoint()
-      globalThis.gc?.()
-      const begun = performance.now()
-      const stop = await opened.work(({ index }) => deliveries.run(index))
-      await deliveries.all
-      await stop()
-      const value = (tasks * 1_000) / (performance.now() - begun)
-      await checkDone(opened, scenario)
-      return { value }
+      return donePerSecond(opened, scenario, async () => {
+        const stop = await opened.work(({ index }) => deliveries.run(index))
+        await deliveries.all
+        await stop()
+      })
     }),
     compared: ['apalis'],
     unit: 'tasks/s',

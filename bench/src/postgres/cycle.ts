@@ -1,10 +1,9 @@
-import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
 import { apalis } from './apalis.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
 import { pushInTurn } from './push.ts'
-import { checkDone, contenders } from './system.ts'
+import { contenders, donePerSecond } from './system.ts'
 
 /** From the first single push to the last outcome: so many push one by one while a worker is at it, in one process. */
 export const cycle: Suite = {
@@ -23,17 +22,13 @@ export const cycle: Suite = {
       apalis('apalis', { limit: 50 }),
     ],
     async (opened, scenario) => {
-      const { tasks, concurrency, deliveries, database } = scenario
+      const { tasks, concurrency, deliveries } = scenario
       const stop = await opened.work(({ index }) => deliveries.run(index))
-      await database.checkpoint()
-      globalThis.gc?.()
-      const begun = performance.now()
-      await pushInTurn(opened, tasks, concurrency)
-      await deliveries.all
-      await stop()
-      const value = (tasks * 1_000) / (performance.now() - begun)
-      await checkDone(opened, scenario)
-      return { value }
+      return donePerSecond(opened, scenario, async () => {
+        await pushInTurn(opened, tasks, concurrency)
+        await deliveries.all
+        await stop()
+      })
     },
   ),
   compared: ['apalis'],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Args, System } from './system.ts'
 
 /** How graphile-worker is set up; as it comes where nothing else is said. */
@@ -22,12 +23,16 @@ export function graphileWorker(
     name,
     package: 'graphile-worker',
     ...(atMost === undefined ? {} : { atMost }),
-    async open(url) {
+    async open({ url, query }) {
       // It would print a line a job, and its own measurements are made without.
       process.env['NO_LOG_SUCCESS'] = '1'
       const { Logger, makeWorkerUtils, run, WorkerPreset } = await import('graphile-worker')
       const logger = new Logger(() => () => {})
       const maxPoolSize = connections ?? Math.max(10, concurrentJobs + 2)
+      const left = async (): Promise<number> => {
+        const [row] = await query('SELECT count(*)::int AS jobs FROM graphile_worker._private_jobs')
+        return Number(row?.['jobs'])
+      }
       const utils = await makeWorkerUtils({ connectionString: url, maxPoolSize, logger })
       await utils.migrate()
       return {
@@ -38,7 +43,6 @@ export function graphileWorker(
           ),
         async work(handler) {
           const runner = await run({
-            // Stopping waits for the end of what it does not await only by closing connections of its own.
             connectionString: url,
             maxPoolSize,
             logger,
@@ -59,14 +63,13 @@ export function graphileWorker(
               },
             },
           })
-          return () => runner.stop()
+          return async () => {
+            // It does not await what it completes one by one, and stopping does not either.
+            while ((await left()) > 0) await sleep(1)
+            await runner.stop()
+          }
         },
-        async done({ query }, pushed) {
-          const [row] = await query(
-            'SELECT count(*)::int AS left FROM graphile_worker._private_jobs',
-          )
-          return pushed - Number(row?.['left'])
-        },
+        done: async (pushed) => pushed - (await left()),
         close: async () => utils.release(),
       }
     },

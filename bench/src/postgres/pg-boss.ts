@@ -29,7 +29,7 @@ export function pgBoss(
     name,
     package: 'pg-boss',
     ...(atMost === undefined ? {} : { atMost }),
-    async open(url) {
+    async open({ url, query }) {
       const boss = new PgBoss({
         connectionString: url,
         useListenNotify: listen,
@@ -61,7 +61,7 @@ export function pgBoss(
           )
           return () => boss.offWork('bench')
         },
-        async done({ query }) {
+        async done() {
           const [row] = await query(
             `SELECT count(*)::int AS done FROM pgboss.job WHERE name = 'bench' AND state = 'completed'`,
           )

@@ -1,11 +1,10 @@
-import { performance } from 'node:perf_hooks'
 import type { Suite } from '../contender.ts'
 import type { Deliveries } from '../delivery.ts'
 import { numbered } from '../numbers.ts'
 import { apalis } from './apalis.ts'
 import { graphileWorker } from './graphile-worker.ts'
 import { pgBoss } from './pg-boss.ts'
-import { type Args, contenders, type Opened } from './system.ts'
+import { type Args, contenders, type Opened, perSecond } from './system.ts'
 
 /** Single pushes by so many at the same time, each waiting for its own. How the worker is set up, which counts them later, is no part of it. */
 export const push: Suite = {
@@ -17,14 +16,11 @@ export const push: Suite = {
       pgBoss('pg-boss, 50 connections', { batches: true, connections: 50 }),
       apalis('apalis'),
     ],
-    async (opened, { tasks, concurrency, deliveries, database }) => {
-      await database.checkpoint()
-      globalThis.gc?.()
-      const begun = performance.now()
-      await pushInTurn(opened, tasks, concurrency)
-      const value = (tasks * 1_000) / (performance.now() - begun)
+    async (opened, scenario) => {
+      const { tasks, concurrency, deliveries } = scenario
+      const figures = await perSecond(scenario, () => pushInTurn(opened, tasks, concurrency))
       await drain(opened, deliveries)
-      return { value }
+      return figures
     },
   ),
   compared: ['apalis'],
@@ -44,15 +40,14 @@ export const bulk: Suite = {
       pgBoss('pg-boss', { batches: true }),
       apalis('apalis'),
     ],
-    async (opened, { tasks, concurrency, deliveries, database }) => {
+    async (opened, scenario) => {
+      const { tasks, concurrency, deliveries } = scenario
       const all: Args[] = [...numbered(tasks)]
-      await database.checkpoint()
-      globalThis.gc?.()
-      const begun = performance.now()
-      while (all.length > 0) await opened.pushBulk(all.splice(0, concurrency))
-      const value = (tasks * 1_000) / (performance.now() - begun)
+      const figures = await perSecond(scenario, async () => {
+        while (all.length > 0) await opened.pushBulk(all.splice(0, concurrency))
+      })
       await drain(opened, deliveries)
-      return { value }
+      return figures
     },
   ),
   compared: ['apalis'],

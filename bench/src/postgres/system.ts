@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { Contender, Figures } from '../contender.ts'
 import type { Deliveries } from '../delivery.ts'
 import { type Database, withDatabase } from './database.ts'
@@ -15,7 +16,7 @@ export interface System {
   /** It would take too long with more tasks than these. */
   readonly atMost?: number
   /** Brings the database into its state, and connects. */
-  open(url: string): Promise<Opened>
+  open(database: Database): Promise<Opened>
 }
 
 /** One that is connected to a database of its own. */
@@ -27,7 +28,7 @@ export interface Opened {
   /** Begins to work. What it gives back stops that, and settles when every outcome is stored. */
   work(handler: (args: Args) => void): Promise<() => Promise<unknown>>
   /** How many tasks are done by what stands in the database, of so many that were pushed. */
-  done(database: Database, pushed: number): Promise<number>
+  done(pushed: number): Promise<number>
   close(): Promise<unknown>
 }
 
@@ -48,7 +49,7 @@ export function contenders(
     ...system,
     run: (tasks, concurrency, deliveries) =>
       withDatabase(async (database) => {
-        const opened = await system.open(database.url)
+        const opened = await system.open(database)
         const figures = await run(opened, { tasks, concurrency, deliveries, database })
         await opened.close()
         return figures
@@ -56,8 +57,34 @@ export function contenders(
   }))
 }
 
-/** That a task was run is not enough: its outcome has to stand in the database. */
-export async function checkDone(opened: Opened, { database, tasks }: Scenario): Promise<void> {
-  const done = await opened.done(database, tasks)
+/**
+ * How many tasks a second are done by `work`, measured from a database that owes the disk nothing. That a task was run is
+ * not enough: its outcome has to stand in the database.
+ */
+export async function donePerSecond(
+  opened: Opened,
+  scenario: Scenario,
+  work: () => Promise<unknown>,
+): Promise<Figures> {
+  const figures = await perSecond(scenario, work)
+  await checkDone(opened, scenario)
+  return figures
+}
+
+/** How many a second come from `work`, from a database that owes the disk nothing. */
+export async function perSecond(
+  { tasks, database }: Scenario,
+  work: () => Promise<unknown>,
+): Promise<Figures> {
+  await database.checkpoint()
+  globalThis.gc?.()
+  const begun = performance.now()
+  await work()
+  return { value: (tasks * 1_000) / (performance.now() - begun) }
+}
+
+/** Refuses a run after which not every task is done by what stands in the database. */
+export async function checkDone(opened: Opened, { tasks }: Scenario): Promise<void> {
+  const done = await opened.done(tasks)
   if (done !== tasks) throw new Error(`${done} of ${tasks} tasks are done in the database`)
 }
