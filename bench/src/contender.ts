@@ -5,6 +5,8 @@ export interface Contender {
   readonly name: string
   /** Whose version to print. */
   readonly package: string
+  /** It would take too long with more tasks than these. */
+  readonly atMost?: number
   /**
    * The whole of it is measured, in tasks a second, unless it gives back what it measured itself: because it prepares
    * something first, or because its figure is another one.
@@ -43,4 +45,6 @@ export interface Suite {
   readonly rounds?: number
   /** How many are run first, unmeasured. @default as many as are measured */
   readonly warmUp?: number
+  /** What its contenders share. */
+  readonly server?: 'postgres'
 }

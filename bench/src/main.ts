@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { parseArgs, promisify } from 'node:util'
 import type { Contender, Measurement } from './contender.ts'
+import { SERVER } from './postgres/database.ts'
+import { startServer } from './postgres/server.ts'
 import { suites } from './suites.ts'
 
 const run = promisify(execFile)
@@ -23,10 +25,13 @@ const tasks = Number(given.tasks ?? suite.tasks)
 const concurrency = Number(given.concurrency ?? suite.concurrency ?? 100)
 const rounds = Number(given.rounds ?? suite.rounds ?? 3)
 
+await using server = suite.server === 'postgres' ? await startServer() : undefined
 const versions = await Promise.all(contenders.map((contender) => versionOf(contender)))
 console.log(
   `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`,
 )
+if (server !== undefined)
+  console.log(`PostgreSQL ${Math.floor(server.version / 10_000)}.${server.version % 100}`)
 console.log(
   `suite ${given.suite}: ${tasks} ${of}, concurrency ${concurrency}, median of ${rounds} rounds\n`,
 )
@@ -40,6 +45,10 @@ for (let round = 0; round < rounds; round += 1) {
   }
 }
 
+const nameWidth = Math.max(
+  34,
+  ...contenders.map(({ name }, index) => name.length + (versions[index]?.length ?? 0) + 3),
+)
 let exact = true
 for (const [index, contender] of contenders.entries()) {
   const measured = results[index] ?? []
@@ -47,8 +56,9 @@ for (const [index, contender] of contenders.entries()) {
   const doubled = sum(measured.map((one) => one.doubled))
   exact &&= lost === 0 && doubled === 0
   const figures = [
-    `${contender.name} (${versions[index] ?? ''})`.padEnd(34),
+    `${contender.name} (${versions[index] ?? ''})`.padEnd(nameWidth),
     `${inWords(median(measured.map((one) => one.value))).padStart(10)} ${unit}`,
+    ...((contender.atMost ?? tasks) < tasks ? [`${contender.atMost} ${of}`] : []),
     ...compared.map((name) => `${name} is ${ratio(name, measured).toFixed(2)}x`),
     `lost ${lost}, doubled ${doubled}`,
   ]
@@ -64,15 +74,19 @@ if (!exact) {
 }
 
 async function measure({ name }: Contender): Promise<Measurement> {
-  const { stdout } = await run(process.execPath, [
-    '--expose-gc',
-    '--conditions=@apalis/source',
-    new URL('measure.ts', import.meta.url).pathname,
-    given.suite,
-    name,
-    String(tasks),
-    String(concurrency),
-  ])
+  const { stdout } = await run(
+    process.execPath,
+    [
+      '--expose-gc',
+      '--conditions=@apalis/source',
+      new URL('measure.ts', import.meta.url).pathname,
+      given.suite,
+      name,
+      String(tasks),
+      String(concurrency),
+    ],
+    server === undefined ? {} : { env: { ...process.env, [SERVER]: server.url } },
+  )
   return JSON.parse(stdout) as Measurement
 }
 

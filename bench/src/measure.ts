@@ -8,7 +8,7 @@ const [suiteName = '', name = '', tasks = '', concurrency = ''] = process.argv.s
 const suite = suites[suiteName]
 const contender = suite?.contenders.find((candidate) => candidate.name === name)
 if (contender === undefined) throw new Error(`no contender "${name}" in suite "${suiteName}"`)
-const count = Number(tasks)
+const count = Math.min(Number(tasks), contender.atMost ?? Number(tasks))
 // So that nobody is measured while its code is interpreted and its heap grows to its size.
 const warmUp = Math.min(count, suite?.warmUp ?? count)
 if (warmUp > 0) await contender.run(warmUp, Number(concurrency), new Deliveries(warmUp))

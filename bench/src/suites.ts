@@ -1,6 +1,11 @@
 import type { Suite } from './contender.ts'
 import { memory } from './memory/contenders.ts'
 import { layerCosts } from './memory/layers.ts'
+import { analyzed as postgresAnalyzed, burnDown as postgresBurnDown } from './postgres/burn-down.ts'
+import { cycle as postgresCycle } from './postgres/cycle.ts'
+import { due as postgresDue } from './postgres/due.ts'
+import { latency as postgresLatency } from './postgres/latency.ts'
+import { bulk as postgresBulk, push as postgresPush } from './postgres/push.ts'
 import { burnDown, durability } from './sqlite/burn-down.ts'
 import { calls } from './sqlite/calls.ts'
 import { due } from './sqlite/due.ts'
@@ -27,4 +32,11 @@ export const suites: Readonly<Record<string, Suite>> = {
   'sqlite-future': future,
   'sqlite-calls': calls,
   'sqlite-idle': idle,
+  postgres: postgresBurnDown,
+  'postgres-analyzed': postgresAnalyzed,
+  'postgres-push': postgresPush,
+  'postgres-bulk': postgresBulk,
+  'postgres-cycle': postgresCycle,
+  'postgres-latency': postgresLatency,
+  'postgres-due': postgresDue,
 }

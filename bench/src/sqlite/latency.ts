@@ -1,12 +1,13 @@
-import { performance } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { concurrency, WorkerBuilder } from '@apalis/core'
 import { SqliteStorage } from '@apalis/sqlite'
 import { defineWorker } from 'plainjob'
-import type { Figures, Suite } from '../contender.ts'
-import { percentile } from '../numbers.ts'
+import type { Suite } from '../contender.ts'
+import { type Pause, Starts } from '../starts.ts'
 import { openPlainjob, silent } from './plainjob.ts'
 import { withFile } from './with-file.ts'
+
+/** Longer at times than it takes until the next poll. */
+const PAUSE: Pause = [100, 1_000]
 
 /** From the push to the start of the handler, in one process whose worker has nothing to do. The value is the median. */
 export const latency: Suite = {
@@ -18,7 +19,7 @@ export const latency: Suite = {
         withFile(async (path) => {
           const storage = await SqliteStorage.open(path)
           const queue = storage.queue<{ readonly index: number }>('bench')
-          const starts = new Starts()
+          const starts = new Starts(PAUSE)
           const worker = new WorkerBuilder('bench')
             .backend(queue)
             .layer(concurrency(limit))
@@ -40,7 +41,7 @@ export const latency: Suite = {
       run: (samples, _limit, deliveries) =>
         withFile(async (path) => {
           const queue = openPlainjob(path)
-          const starts = new Starts()
+          const starts = new Starts(PAUSE)
           const worker = defineWorker(
             'bench',
             async ({ data }) => {
@@ -64,29 +65,4 @@ export const latency: Suite = {
   tasks: 200,
   rounds: 1,
   warmUp: 5,
-}
-
-/** When the handler starts. */
-class Starts {
-  #onStart: (at: number) => void = () => {}
-
-  start(): void {
-    this.#onStart(performance.now())
-  }
-
-  /** Pushes once after the other, with pauses of random length, so that no poll is always just about to come. */
-  async sample(samples: number, push: (index: number) => unknown): Promise<Figures> {
-    const waits: number[] = []
-    for (let index = 0; index < samples; index += 1) {
-      await sleep(100 + Math.random() * 900)
-      const { promise, resolve } = Promise.withResolvers<number>()
-      this.#onStart = resolve
-      const begun = performance.now()
-      const pushed = push(index)
-      waits.push((await promise) - begun)
-      await pushed
-    }
-    const also = { 'p99 ms': percentile(waits, 99), 'longest ms': Math.max(...waits) }
-    return { value: percentile(waits, 50), also }
-  }
 }

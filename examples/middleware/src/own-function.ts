@@ -18,10 +18,10 @@ const worker = new WorkerBuilder('reporter')
   .backend(reports)
   .use(timed)
   .build((month) => console.log(`report of ${month}`))
-// #endregion
 
 const id = await reports.push('May')
 await worker.runUntil(reports.result(id))
+// #endregion
 
 // Output:
 // report of May

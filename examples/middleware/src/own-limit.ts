@@ -9,8 +9,9 @@ class MaintenanceSwitch {
   #opened = Promise.withResolvers<void>()
 
   close(reason: string): void {
+    // Who waits already waits for the promise that there is.
+    if (this.#closedFor === undefined) this.#opened = Promise.withResolvers()
     this.#closedFor = reason
-    this.#opened = Promise.withResolvers()
   }
 
   open(): void {
@@ -89,6 +90,26 @@ maintenance.open()
 await imports.result(id)
 worker.stop()
 await running
+// #endregion
+
+// #region unit
+import assert from 'node:assert/strict'
+import { mockService, testRequest } from '@apalis/core/testing'
+
+const inside = mockService<TaskRequest, string>()
+const service = maintenance.layer(inside.service)
+
+maintenance.close('the database is being moved')
+assert.equal(service.capacity?.(), 0)
+const ready = service.ready?.(new AbortController().signal)
+maintenance.open()
+await ready
+assert.equal(service.capacity?.(), Infinity)
+
+const result = service.call(testRequest('may.csv'))
+const call = await inside.request()
+call.respond('imported')
+assert.equal(await result, 'imported')
 // #endregion
 
 // Output:

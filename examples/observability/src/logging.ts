@@ -23,7 +23,7 @@ interface Line {
 import { constant, json, logging, MemoryStorage, WorkerBuilder } from '@apalis/core'
 import { pino } from 'pino'
 
-const logger = pino({ level: 'debug' }, { write })
+const logger = pino({ level: 'debug' }, { write }) // or stdout, where nothing is given
 const emails = new MemoryStorage().queue('emails', {
   args: json<{ to: string }>(),
   result: json<string>(),

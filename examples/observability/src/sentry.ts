@@ -3,6 +3,7 @@
 import { type EventListener, MemoryStorage, use, WorkerBuilder } from '@apalis/core'
 import * as Sentry from '@sentry/node'
 
+// Leave `transport` out: it is where this example looks at what would be sent.
 Sentry.init({ dsn: 'https://key@sentry.invalid/1', tracesSampleRate: 1, transport })
 
 /** A trace for each run; what comes out of it as an error marks its span. */

@@ -60,24 +60,25 @@ await broker.send(Array.from({ length: 100 }, (_, n) => JSON.stringify({ n })))
 
 // #region backend
 const VISIBLE_AFTER_MS = 30_000
-const held = new Set<string>()
+// By incarnation: what a lost one had is kept no longer, and becomes visible again.
+const held = new Map<string, Set<string>>()
 
 const orders = new CustomBackend<{ readonly n: number }, unknown, { readonly receipt: string }>({
   name: 'orders',
   poll: poll.backoff({ initial: '5ms', max: '20s' }),
-  async fetch({ limit }) {
+  async fetch({ limit, worker }) {
     const messages = await broker.receive(Math.min(limit, 10), VISIBLE_AFTER_MS)
     return messages.map(({ id, body, receipt, receiveCount }) => {
-      held.add(receipt)
+      held.get(worker.id)?.add(receipt)
       return { id, stored: body, attempt: receiveCount, attempts: 10, context: { receipt } }
     })
   },
   // What is done or killed is deleted; the rest becomes visible again, after its wait.
   async settle(settlements) {
-    for (const { task } of settlements) held.delete(task.parts.context.receipt)
     return Promise.all(
       settlements.map(async ({ task, outcome }) => {
         const { receipt } = task.parts.context
+        for (const receipts of held.values()) receipts.delete(receipt)
         if (outcome.type === 'done' || outcome.type === 'killed') {
           const [deleted] = await broker.delete([receipt])
           return deleted === true ? 'applied' : 'stale'
@@ -89,12 +90,15 @@ const orders = new CustomBackend<{ readonly n: number }, unknown, { readonly rec
     )
   },
   // What a worker has stays invisible for as long as it runs.
-  async *heartbeat(_worker, signal): AsyncGenerator<Beat> {
+  async *heartbeat({ id }, signal): AsyncGenerator<Beat> {
+    const receipts = held.get(id) ?? new Set()
+    held.set(id, receipts)
     while (!signal.aborted) {
-      for (const receipt of held) await broker.changeVisibility(receipt, VISIBLE_AFTER_MS)
+      for (const receipt of receipts) await broker.changeVisibility(receipt, VISIBLE_AFTER_MS)
       yield { trustMs: VISIBLE_AFTER_MS * 0.8, paused: false, revoked: [] }
       await setTimeout(VISIBLE_AFTER_MS / 3, undefined, { signal }).catch(() => {})
     }
+    held.delete(id)
   },
 })
 // #endregion

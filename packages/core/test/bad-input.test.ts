@@ -25,8 +25,12 @@ function queue(): Queue<number, number> {
   return new MemoryStorage().queue<number>('numbers')
 }
 
+function bound() {
+  return new WorkerBuilder('w').backend(queue())
+}
+
 function worker(): Worker<number> {
-  return new WorkerBuilder('w').backend(queue()).build(() => {})
+  return bound().build(() => {})
 }
 
 /** Every call, given a value that its types refuse, and the option that its error has to name. */
@@ -84,6 +88,7 @@ const calls: readonly (readonly [
   ['concurrency', Number.NaN, (limit) => concurrency(limit)],
   ['concurrency', '5', (limit) => concurrency(limit)],
   ['timeout', '-1s', (value) => timeout(value)],
+  ['layer.layerName', 5, (layerName) => bound().layer(Object.assign(timeout(1), { layerName }))],
   ['listen', 'x', (listener) => worker().listen(listener)],
   ['run', null, (value) => worker().run(value)],
   ['run.signal', {}, (signal) => worker().run({ signal })],
@@ -144,6 +149,19 @@ test('hostile names of queues are data', async () => {
     (await storage.listQueues()).map(({ name }) => name),
     names,
   )
+})
+
+test('what a handler tracks and is no promise is refused, and does not hold up the stop', async () => {
+  const one = queue()
+  const id = await one.push(1, { attempts: 1 })
+  const mistaken = new WorkerBuilder('w')
+    .backend(one)
+    // @ts-expect-error what a function without a result gives is no promise
+    .build((_, { worker: me }) => void me.track(undefined))
+  await mistaken.runUntil(assert.rejects(one.result(id)))
+  const [task] = await one.listTasks()
+  assert.match(task?.parts.context.errors[0]?.message ?? '', /^track: expected a promise/)
+  assert.equal(mistaken.context.taskCount, 0)
 })
 
 test('a run that is refused drives nobody, and stops nobody who runs by another call', async () => {

@@ -65,20 +65,26 @@ function backoff(options: PollBackoffOptions = {}): PollStrategy {
 
 /**
  * When a stream gives an item, whatever that is; each worker incarnation asks for a stream of its own. Items that come
- * while nobody waits are one. When it ends, it gives no more. apalis's `StreamStrategy`.
+ * while nobody waits are one. When it ends, it gives no more; when it fails, the next wait asks for another. apalis's
+ * `StreamStrategy`.
  */
 function stream(ticks: (context: PollContext) => AsyncIterable<unknown>): PollStrategy {
   func('poll.stream', ticks)
   return (context) => {
-    const iterator = ticks(context)[Symbol.asyncIterator]()
+    let iterator: AsyncIterator<unknown> | undefined
     let next: Promise<IteratorResult<unknown>> | undefined
+    const ask = async (): Promise<IteratorResult<unknown>> => {
+      iterator ??= iteratorOf(ticks(context))
+      return iterator.next()
+    }
     return {
       async wait(_found, signal) {
         // One that an earlier wait did not live to see is for this one.
-        next ??= iterator.next()
+        next ??= ask()
         const asked = next
         const tick = await untilAborted(asked, signal).catch((error: unknown) => {
           next = undefined
+          iterator = undefined
           throw error
         })
         if (tick === undefined) return
@@ -88,10 +94,18 @@ function stream(ticks: (context: PollContext) => AsyncIterable<unknown>): PollSt
       },
       close() {
         // It may wait for an item that never comes, and nobody waits for that.
-        void iterator.return?.().then(undefined, () => undefined)
+        void iterator?.return?.().then(undefined, () => undefined)
       },
     }
   }
+}
+
+function iteratorOf(ticks: AsyncIterable<unknown>): AsyncIterator<unknown> {
+  // Typed as iterable, but JavaScript passes anything.
+  const given: Partial<AsyncIterable<unknown>> | null | undefined = ticks
+  const iterator = given?.[Symbol.asyncIterator]?.()
+  if (iterator !== undefined) return iterator
+  throw new OptionError('poll.stream', ticks, 'a function that gives an async iterable')
 }
 
 /** When a promise settles that is made for each wait. apalis's `FutureStrategy`. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import {
   createCipheriv,
   createDecipheriv,
@@ -6,7 +7,7 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { types } from 'node:util'
-import { DecodeError } from '../errors/backend-errors.ts'
+import { DecodeError, EncodeError } from '../errors/backend-errors.ts'
 import { knownKeys, OptionError, text } from '../internal/validate.ts'
 import type { Codec } from './codec.ts'
 
@@ -63,6 +64,10 @@ export function encrypted<In, Out>(codec: Codec<In, Out>, keys: EncryptionKeys):
 }
 
 function seal(header: string, key: KeyObject, plain: string): string {
+  // The bytes of a lone surrogate are those of another character.
+  if (!plain.isWellFormed()) {
+    throw new EncodeError('cannot encrypt the value: its text holds a lone surrogate')
+  }
   const iv = randomBytes(IV_BYTES)
   const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(header))
   const sealed = base64url(Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]))
@@ -99,7 +104,14 @@ function headerOf(header: string): Readonly<Record<string, unknown>> {
   }
 }
 
-function open({ header, kid, iv, sealed, tag }: Sealed, keys: Map<string, KeyObject>): string {
+function open(sealed: Sealed, keys: Map<string, KeyObject>): string {
+  const plain = bytesOf(sealed, keys)
+  // Another program may encrypt anything.
+  if (isUtf8(plain)) return plain.toString('utf8')
+  throw new DecodeError('cannot decrypt the value: what was encrypted is no text')
+}
+
+function bytesOf({ header, kid, iv, sealed, tag }: Sealed, keys: Map<string, KeyObject>): Buffer {
   const key = keys.get(kid)
   if (key === undefined) {
     throw new DecodeError(
@@ -111,7 +123,7 @@ function open({ header, kid, iv, sealed, tag }: Sealed, keys: Map<string, KeyObj
     if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw new TypeError('it is damaged')
     const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES })
     decipher.setAAD(Buffer.from(header)).setAuthTag(tag)
-    return Buffer.concat([decipher.update(sealed), decipher.final()]).toString('utf8')
+    return Buffer.concat([decipher.update(sealed), decipher.final()])
   } catch (cause) {
     throw new DecodeError(
       `cannot decrypt the value: key "${kid}" is another one than it was encrypted with, or the text was changed`,

@@ -17,7 +17,8 @@ export class SwapSet<Member extends Slotted> {
   }
 
   has(member: Member): boolean {
-    return this.#members[member.slot] === member
+    // An array that is asked for its element -1 looks for a property of that name, along its prototypes.
+    return member.slot >= 0 && this.#members[member.slot] === member
   }
 
   add(member: Member): void {

@@ -6,11 +6,13 @@ import {
 } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
 import { finiteNumber, func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
+import type { EmittedEvent } from '../service/events.ts'
 import { ownLayer } from '../service/own-layer.ts'
 import { asRun } from '../service/request.ts'
 import type { Layer, Obstacle, Service, TaskRequest } from '../service/service.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { atOnce } from './at-once.ts'
 import {
   Circuit,
   type CircuitChange,
@@ -19,6 +21,7 @@ import {
   type CircuitState,
   type CircuitStatistics,
 } from './circuit.ts'
+import { tell } from './tell.ts'
 import type { Sharer } from './turns.ts'
 
 /** Options of {@link circuitBreaker}. */
@@ -37,7 +40,7 @@ export interface CircuitBreakerOptions {
   readonly probes?: number
   /** How many of them have to succeed before it closes; one that fails opens it again. @default 1 */
   readonly successes?: number
-  /** Whether an error says that what is called is out of order. @default every error but `AbortError` */
+  /** Whether an error says that what is called is out of order; answers at once. @default every error but `AbortError` */
   readonly counts?: (error: unknown, request: TaskRequest) => boolean
 }
 
@@ -46,8 +49,11 @@ export interface CircuitBreakerLayer extends Layer {
   readonly layerName: string
   readonly state: CircuitState
   readonly statistics: CircuitStatistics
-  /** Calls back after every change of state; the answer takes the listener off. */
-  onChange(listener: (change: CircuitChange) => void): () => void
+  /**
+   * Calls back after every change of state, and waits for nothing; the answer takes the listener off. What it throws, or its
+   * promise rejects with, is an `error` event `circuitBreaker onChange` of the workers.
+   */
+  onChange(listener: (change: CircuitChange) => unknown): () => void
 }
 
 const MOST = 1_000_000
@@ -64,13 +70,13 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
   const rules = checked(options)
   const { counts = countsByDefault } = options
   func('circuitBreaker counts', counts)
-  const listeners = new Set<(change: CircuitChange) => void>()
+  const listeners = new Set<(change: CircuitChange) => unknown>()
   const workers = new Set<WorkerContext>()
-  const circuit = new Circuit(rules, (change) => tell(change, listeners, workers))
+  const circuit = new Circuit(rules, (change) => tellChange(change, listeners, workers))
   const layer: Layer = (inner) => new CircuitService(inner, circuit, counts, workers)
   ownLayer(layer, { layerName: 'circuitBreaker' })
   Object.assign(layer, {
-    onChange(listener: (change: CircuitChange) => void): () => void {
+    onChange(listener: (change: CircuitChange) => unknown): () => void {
       const own = func('circuitBreaker onChange', listener).bind(undefined)
       listeners.add(own)
       return () => listeners.delete(own)
@@ -110,32 +116,35 @@ function checked(options: CircuitBreakerOptions): CircuitRules {
   }
   return {
     failures:
-      failures === undefined && rate !== undefined ? undefined : whole('failures', failures ?? 5),
+      failures === undefined && rate !== undefined
+        ? undefined
+        : whole('failures', failures === undefined ? 5 : failures),
     rate,
-    windowMs: durationMs('circuitBreaker window', window ?? '30s', { min: 10 }),
-    minimum: whole('minimum', minimum ?? 10),
+    windowMs: durationMs('circuitBreaker window', window === undefined ? '30s' : window, {
+      min: 10,
+    }),
+    minimum: whole('minimum', minimum === undefined ? 10 : minimum),
     recoveryMs: durationMs('circuitBreaker recovery', recovery, { min: 1 }),
     probes: whole('probes', probes),
     successes: whole('successes', successes),
   }
 }
 
-function tell(
+function tellChange(
   change: CircuitChange,
-  listeners: ReadonlySet<(change: CircuitChange) => void>,
+  listeners: ReadonlySet<(change: CircuitChange) => unknown>,
   workers: ReadonlySet<WorkerContext>,
 ): void {
   const { from, to, reason, until } = change
   const data = { from, to, reason, ...(until && { until: until.toISOString() }) }
   for (const worker of workers) worker.emit({ type: 'custom', name: 'circuitBreaker', data })
+  const everyone = {
+    emit: (event: EmittedEvent): void => {
+      for (const worker of workers) worker.emit(event)
+    },
+  }
   for (const listener of listeners) {
-    try {
-      listener(change)
-    } catch (error) {
-      for (const worker of workers) {
-        worker.emit({ type: 'error', operation: 'circuitBreaker onChange', error })
-      }
-    }
+    void tell(everyone, 'circuitBreaker onChange', () => listener(change))
   }
 }
 
@@ -220,7 +229,7 @@ class CircuitService<Req extends TaskRequest, Res> implements Service<Req, Res> 
     if (isRefusal(error)) return 'neither'
     if (isRetryAfterError(error) && error.countAttempt === false) return 'neither'
     try {
-      return this.#counts(error, request) ? 'failure' : 'neither'
+      return atOnce('counts', this.#counts(error, request)) ? 'failure' : 'neither'
     } catch (failure) {
       worker.emit({ type: 'error', operation: 'circuitBreaker counts', error: failure })
       return countsByDefault(error) ? 'failure' : 'neither'

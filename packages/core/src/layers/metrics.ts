@@ -38,7 +38,7 @@ const ATTEMPTS: readonly number[] = [1, 2, 3, 4, 5, 7, 10, 15, 25, 50]
 export function metrics(
   meter: TaskMeter,
 ): <Builder>(builder: ListeningBuilder<unknown, unknown, Builder>) => Builder {
-  if (typeof meter?.createHistogram !== 'function') {
+  if (typeof meter?.createHistogram !== 'function' || typeof meter.createCounter !== 'function') {
     throw new OptionError('metrics', meter, 'a meter of OpenTelemetry')
   }
   const instruments = new Instruments(meter)

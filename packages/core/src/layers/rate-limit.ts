@@ -43,8 +43,8 @@ export function rateLimit(options: RateLimitOptions): RateLimitLayer {
   const limit = wholeNumber('rateLimit limit', options.limit, { min: 1, max: MOST })
   const { per = '1s' } = options
   const perMs = durationMs('rateLimit per', per, { min: 1 })
-  const fine = Math.max(1, Math.floor((limit * TIMER_MS) / perMs))
-  const burst = wholeNumber('rateLimit burst', options.burst ?? fine, { min: 1, max: MOST })
+  const { burst = Math.max(1, Math.floor((limit * TIMER_MS) / perMs)) } = options
+  wholeNumber('rateLimit burst', burst, { min: 1, max: MOST })
   const tokens = new Tokens(perMs / limit, burst)
   const reason = `limit of ${limit} in ${typeof per === 'number' ? `${per} ms` : per} reached`
   const layer: Layer = (inner) => new RateLimitService(inner, tokens, reason)

@@ -27,12 +27,10 @@ export interface RetryBudget {
  */
 export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
   knownKeys('retryBudget', options, ['ratio', 'minPerSecond', 'window'])
-  const ratio = finiteNumber('retryBudget ratio', options.ratio ?? 0.2, { min: 0, max: 1_000 })
-  const minPerSecond = finiteNumber('retryBudget minPerSecond', options.minPerSecond ?? 10, {
-    min: 0,
-    max: 1_000_000,
-  })
-  const windowMs = durationMs('retryBudget window', options.window ?? '10s', { min: 1_000 })
+  const { ratio = 0.2, minPerSecond = 10, window = '10s' } = options
+  finiteNumber('retryBudget ratio', ratio, { min: 0, max: 1_000 })
+  finiteNumber('retryBudget minPerSecond', minPerSecond, { min: 0, max: 1_000_000 })
+  const windowMs = durationMs('retryBudget window', window, { min: 1_000 })
   const reserve = (minPerSecond * windowMs) / 1_000
   const counts = new WindowCounts(windowMs)
   return {

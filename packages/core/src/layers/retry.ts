@@ -4,6 +4,7 @@ import {
   isDeferredError,
   isRefusal,
   isRetryAfterError,
+  TimeoutError,
 } from '../errors/task-errors.ts'
 import { isPromise } from '../internal/promise.ts'
 import { func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
@@ -13,6 +14,7 @@ import { asRun } from '../service/request.ts'
 import type { Layer, Service, TaskRequest } from '../service/service.ts'
 import { type Backoff, exponential } from '../task/backoff.ts'
 import { carriedMs, type Duration, durationMs } from '../time/duration.ts'
+import { atOnce } from './at-once.ts'
 import { pause } from './pause.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
@@ -22,7 +24,7 @@ export interface RetryOptions {
   readonly times?: number
   /** How long to wait before the next call; told how many there were. @default exponential('100ms', { max: '10s' }) */
   readonly backoff?: Backoff
-  /** Whether to call again after this error. @default any, but those that are never retried */
+  /** Whether to call again after this error; answers at once. @default any, but those that are never retried */
   readonly when?: (error: unknown, request: TaskRequest) => boolean
   /** Takes every retry from this budget, which other layers may share. @default no bound but `times` */
   readonly budget?: RetryBudget
@@ -139,7 +141,8 @@ class Tries<Req extends TaskRequest, Res> {
     if (isAbortError(error) || isRefusal(error)) return false
     if (isRetryAfterError(error) && error.countAttempt === false) return false
     try {
-      return this.#plan.when?.(error, this.#request) ?? true
+      const { when } = this.#plan
+      return when === undefined || atOnce('when', when(error, this.#request))
     } catch (failure) {
       this.#report('retry when', failure)
       return false
@@ -166,8 +169,14 @@ class Tries<Req extends TaskRequest, Res> {
     let wait = backoff(this.#made, error, this.#request.task)
     if (isPromise(wait)) {
       const thinking = wait
-      const answered = await pause(this.#request, DECISION_MS, () => thinking)
-      if (!answered) return undefined
+      // Its end may come when nobody waits for it any more.
+      thinking.then(undefined, nothing)
+      if (!(await pause(this.#request, DECISION_MS, () => thinking))) {
+        if (!this.#request.worker.isShuttingDown()) {
+          this.#report('backoff', new TimeoutError('the decision about the next call', DECISION_MS))
+        }
+        return undefined
+      }
       wait = await thinking
     }
     return wait === undefined ? undefined : durationMs('backoff', wait)
@@ -184,3 +193,5 @@ class Tries<Req extends TaskRequest, Res> {
     this.#request.worker.emit({ type: 'error', operation, error })
   }
 }
+
+function nothing(): void {}

@@ -6,7 +6,7 @@ import type { WorkerContext } from '../service/worker-context.ts'
  * `error` event with that `operation`. Its promise, if it gave one, never rejects here.
  */
 export function tell(
-  worker: WorkerContext,
+  worker: Pick<WorkerContext, 'emit'>,
   operation: string,
   listener: () => unknown,
 ): Promise<unknown> | undefined {

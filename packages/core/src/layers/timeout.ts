@@ -39,15 +39,19 @@ function timed<Req extends TaskRequest, Res>(
   const started = clock.monotonic()
   const cancellation = new RunCancellation()
   const unlink = outer.onAbort((reason) => cancellation.abort(reason))
+  const leave = (): void => {
+    unlink()
+    cancellation.end()
+  }
   let answer: Res | Promise<Res>
   try {
     answer = inner.call(withCancellation(request, cancellation))
   } catch (error) {
-    unlink()
+    leave()
     throw error
   }
   if (!isPromise(answer)) {
-    unlink()
+    leave()
     return answer
   }
   const result = answer
@@ -67,7 +71,7 @@ function timed<Req extends TaskRequest, Res>(
     let timer = clock.setTimer(expire, Math.max(0, started + timeoutMs - clock.monotonic()))
     const end = (): void => {
       timer.cancel()
-      unlink()
+      leave()
     }
     result.then(
       (value) => {

@@ -28,7 +28,8 @@ export class Tokens extends Turns {
   override available(ahead = 0): number {
     if (this.#clock === undefined) return this.#burst
     const tokens = (this.#clock.monotonic() + ahead - this.#emptyAt) / this.#intervalMs
-    return Math.floor(Math.min(this.#burst, tokens + ROUNDING))
+    const rounding = ROUNDING / Math.max(1, this.#intervalMs)
+    return Math.floor(Math.min(this.#burst, tokens + rounding))
   }
 
   /** When the next token comes. */

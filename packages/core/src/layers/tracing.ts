@@ -4,6 +4,7 @@ import { around } from '../service/around.ts'
 import { ownLayer } from '../service/own-layer.ts'
 import { asRun, type RunEnd } from '../service/request.ts'
 import type { Layer, TaskRequest } from '../service/service.ts'
+import type { WorkerContext } from '../service/worker-context.ts'
 import type { Enrich } from '../storage/enrichment.ts'
 import type { Metadata } from '../task/metadata.ts'
 import { errorType, MESSAGING, type TelemetryAttributes } from './telemetry.ts'
@@ -87,11 +88,38 @@ export function tracing(tracer: TaskTracer, api: TraceApi): TracingLayer {
       void tell(request.worker, 'tracing', () => {
         context = enter(tracer, api, request)
       })
-      return context === undefined
-        ? inner.call(request)
-        : api.context.with(context, () => inner.call(request))
+      const call = () => inner.call(request)
+      return context === undefined ? call() : active(api, context, request.worker, call)
     })
   return Object.assign(ownLayer(layer, { layerName: 'tracing' }), { enrich: () => producer(api) })
+}
+
+/** What `inside` ends with, called once with `context` active: also when that cannot be made active, or throws behind it. */
+function active<Res>(
+  api: TraceApi,
+  context: TraceContext,
+  worker: WorkerContext,
+  inside: () => Res,
+): Res {
+  let end: (() => Res) | undefined
+  void tell(worker, 'tracing', () => {
+    api.context.with(context, () => {
+      end = ended(inside)
+    })
+  })
+  return (end ?? ended(inside))()
+}
+
+/** Calls `inside`, and gives what ends as that did. */
+function ended<Res>(inside: () => Res): () => Res {
+  try {
+    const result = inside()
+    return () => result
+  } catch (error) {
+    return () => {
+      throw error
+    }
+  }
 }
 
 /** The context of what pushes, as metadata. */

@@ -3,7 +3,7 @@ import { isPromise } from '../internal/promise.ts'
 import { func } from '../internal/validate.ts'
 import { ABORT_GRACE_MS, RunCancellation } from '../service/cancellation.ts'
 import type { RunRequest } from '../service/request.ts'
-import { TrackedCall } from '../service/tracked-call.ts'
+import { tracked } from '../service/tracked-call.ts'
 import type { CallOutcome } from './acknowledge.ts'
 import type { Runner, Work } from './long-running.ts'
 import { OutcomeChannel } from './outcome-channel.ts'
@@ -116,7 +116,7 @@ export class WorkGroup {
       leftBehind.resolve()
     }
     const run = { cancellation, observer: { leaked } }
-    const told = new TrackedCall(result, run, ABORT_GRACE_MS, clock).outcome.then(
+    const told = tracked(result, run, ABORT_GRACE_MS, clock).then(
       (value) => onEnd({ ok: true, result: value }),
       (error: unknown) => onEnd({ ok: false, error }),
     )

@@ -1,3 +1,5 @@
+import { LayerError } from '../errors/task-errors.ts'
+
 /** @internal How long whatever runs may go on after its signal aborted, unless an option says otherwise. */
 export const ABORT_GRACE_MS = 1_000
 
@@ -33,6 +35,17 @@ export class RunCancellation implements Cancellation {
     this.#others = undefined
     callback?.(reason)
     others?.forEach((other) => other(reason))
+  }
+
+  /**
+   * What it is for has ended. Where a layer did not wait for a call that it had made, that goes on in there, and somebody
+   * still waits for the abort: now it comes, so that nothing of it keeps a permit.
+   */
+  end(): void {
+    if (this.#callback === undefined && (this.#others === undefined || this.#others.size === 0)) {
+      return
+    }
+    this.abort(new LayerError('its call has ended, and a layer did not wait for what is inside'))
   }
 
   get signal(): AbortSignal {

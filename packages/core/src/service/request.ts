@@ -16,7 +16,7 @@ export interface RunEnd {
 
 /** What the services of a stack and whoever runs the request tell each other. */
 export interface RunObserver {
-  /** The handler begins. */
+  /** The handler begins. Throws when it must not: the run has to end, or has ended. */
   began(): void
   /**
    * The handler, or work that it left running, still runs one abort grace after its signal aborted; `end` settles when it

@@ -13,54 +13,32 @@ export interface TrackedRun {
  * An answer that comes later, or the reason why nobody waits for it any more: that of the cancellation, at once, or after one
  * grace for the shutdown deadline. What still goes on one grace after the abort is told as leaked.
  */
-export class TrackedCall<Result> {
-  readonly outcome: Promise<Result>
-  readonly #result: Promise<Result>
-  readonly #run: TrackedRun
-  readonly #graceMs: number
-  readonly #clock: Clock
-  readonly #off: () => void
-  #running = true
-  #timer: Timer | undefined
-  #resolve: (result: Result) => void = unset
-  #reject: (reason: unknown) => void = unset
-
-  constructor(result: Promise<Result>, run: TrackedRun, graceMs: number, clock: Clock) {
-    this.#result = result
-    this.#run = run
-    this.#graceMs = graceMs
-    this.#clock = clock
-    this.outcome = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
+export function tracked<Result>(
+  result: Promise<Result>,
+  { cancellation, observer }: TrackedRun,
+  graceMs: number,
+  clock: Clock,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    let timer: Timer | undefined
+    const off = cancellation.onAbort((reason) => {
+      if (!isInterruptedError(reason)) reject(reason)
+      timer = clock.setTimer(() => {
+        observer.leaked(result)
+        reject(reason)
+      }, graceMs)
     })
-    this.#off = run.cancellation.onAbort((reason) => this.#abort(reason))
     result.then(
       (value) => {
-        this.#end()
-        this.#resolve(value)
+        off()
+        timer?.cancel()
+        resolve(value)
       },
       (error: unknown) => {
-        this.#end()
-        this.#reject(error)
+        off()
+        timer?.cancel()
+        reject(error)
       },
     )
-  }
-
-  #abort(reason: unknown): void {
-    if (!isInterruptedError(reason)) this.#reject(reason)
-    this.#timer = this.#clock.setTimer(() => {
-      if (!this.#running) return
-      this.#run.observer.leaked(this.#result)
-      this.#reject(reason)
-    }, this.#graceMs)
-  }
-
-  #end(): void {
-    this.#running = false
-    this.#off()
-    this.#timer?.cancel()
-  }
+  })
 }
-
-function unset(): void {}

@@ -17,7 +17,7 @@ export interface Passed {
 
 /**
  * Calls what stands inside, with the same request or with one derived from it (`withSignal`, `withData`), once. Rejects
- * with what the inside throws.
+ * with what the inside throws, and without calling it with the reason of the signal when that has aborted.
  */
 export type Next = (request?: TaskRequest) => Promise<Passed>
 
@@ -82,11 +82,10 @@ class Passage<Req extends TaskRequest, Res> {
 
   readonly #next: Next = (request = this.#request) => {
     const wrong = this.#objection(request)
-    if (wrong !== undefined) {
-      const refused = Promise.reject(this.#blame(wrong))
-      refused.catch(nothing)
-      return refused
-    }
+    if (wrong !== undefined) return refusal(this.#blame(wrong))
+    const { cancellation } = asRun(this.#request)
+    // The run has to end, and nothing of it begins any more, whatever signal the function has for it.
+    if (cancellation.aborted) return refusal(cancellation.reason)
     this.#state = 'inside'
     const entered = this.#enter(request)
     this.#inside = entered.then(nothing, nothing)
@@ -147,6 +146,13 @@ class Passage<Req extends TaskRequest, Res> {
   #blame(what: string): LayerError {
     return (this.#fault ??= new LayerError(`layer function "${this.#name}" ${what}`))
   }
+}
+
+/** A rejection that nobody has to hear. */
+function refusal(reason: unknown): Promise<never> {
+  const refused = Promise.reject<never>(reason)
+  refused.catch(nothing)
+  return refused
 }
 
 function nothing(): void {}

@@ -40,7 +40,7 @@ export interface WorkerContext {
   hasPendingTasks(): boolean
   /** Handlers that still run although their signal aborted a while ago: nobody waits for them, and no limit counts them. */
   readonly leaked: number
-  /** Counts `promise` as the worker's work until it settles: the stop waits for it. Gives `promise` back. */
+  /** Counts `promise` as the worker's work until it settles: the stop waits for it. Gives `promise` back; throws an `OptionError` for what is none. */
   track<Value>(promise: Promise<Value>): Promise<Value>
   /** Tells the listeners. */
   emit(event: EmittedEvent): void

@@ -8,6 +8,7 @@ import type { ClaimsDeps } from './claims-deps.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Incarnation, whyStale } from './incarnation.ts'
 import { QueueStream } from './queue-stream.ts'
+import type { LedgerEntry } from './ledger.ts'
 import { entryOf } from './rows.ts'
 import type { StoreOutcome, StoreSettled, StoreSettlement } from './task-store.ts'
 
@@ -114,45 +115,42 @@ export class Claims<Args, Result> {
     const incarnation = this.#incarnations.get(holder)
     const write: Write = (rows) =>
       incarnation?.trips.settle(rows) ?? store.settle({ id: holder, queue }, rows)
-    const refused: (EncodeError | undefined)[] = []
-    const rows = settlements.map(({ task, outcome }, index) => {
-      const { taskId } = task.parts
-      const { epoch } = claimOf(task.parts)
-      const entry = entryOf(task.parts)
-      if (entry !== undefined) entry.carried = true
-      const encoded = this.#encode(outcome)
-      if (encoded instanceof EncodeError) refused[index] = encoded
-      return {
-        id: taskId,
-        epoch,
-        outcome: encoded instanceof EncodeError ? killed(encoded) : encoded,
+    const refused = new Map<number, EncodeError>()
+    const entries: LedgerEntry[] = []
+    let mayRunAgain = false
+    const rows = settlements.map(({ task: { parts }, outcome }, index): StoreSettlement => {
+      const { epoch } = claimOf(parts)
+      const entry = entryOf(parts)
+      if (entry !== undefined) {
+        entry.carried = true
+        entries.push(entry)
       }
+      if (outcome.type === 'released' || outcome.type === 'failed') mayRunAgain = true
+      const encoded = this.#encode(outcome)
+      if (!(encoded instanceof EncodeError)) return { id: parts.taskId, epoch, outcome: encoded }
+      refused.set(index, encoded)
+      return { id: parts.taskId, epoch, outcome: killed(encoded) }
     })
     const stored = await storeAll(write, rows)
-    for (const { task } of settlements) {
-      const entry = entryOf(task.parts)
-      if (entry !== undefined) incarnation?.ended(entry)
-    }
+    for (const entry of entries) incarnation?.ended(entry)
     // A claim that went beside it may have found nothing, and knows nothing of when these are due.
-    if (rows.some(({ outcome: { type } }) => type === 'released' || type === 'failed')) {
-      this.#deps.channel.wake()
-    }
-    return this.#answers(rows, stored, refused)
+    if (mayRunAgain) this.#deps.channel.wake()
+    return refused.size === 0 && !stored.includes('stale')
+      ? stored
+      : this.#answers(rows, stored, refused)
   }
 
   async #answers(
     rows: readonly StoreSettlement[],
     stored: readonly (StoreSettled | EncodeError)[],
-    refused: readonly (EncodeError | undefined)[],
+    refused: ReadonlyMap<number, EncodeError>,
   ): Promise<readonly Settled[]> {
     const stale = rows.filter((_, index) => stored[index] === 'stale').map(({ id }) => id)
-    const reasons =
-      stale.length === 0
-        ? new Map<string, string>()
-        : new Map((await whyStale(this.#deps, stale)).map((why, at) => [stale[at] ?? '', why]))
+    const why = stale.length === 0 ? [] : await whyStale(this.#deps, stale)
+    const reasons = new Map(why.map((reason, at) => [stale[at], reason]))
     return rows.map(({ id }, index): Settled => {
       const settled = stored[index] ?? 'stale'
-      if (settled !== 'stale') return refused[index] ?? settled
+      if (settled !== 'stale') return refused.get(index) ?? settled
       return reasons.get(id) === 'cancelled' ? 'cancelled' : 'stale'
     })
   }

@@ -179,8 +179,14 @@ export class Incarnation {
       epoch,
       outcome: { type: 'released', dueInMs: 0 } as const,
     }))
-    await this.#deps.store.settle(this.ref, settlements)
-    this.#deps.channel.wake()
+    try {
+      await this.#deps.store.settle(this.ref, settlements)
+      this.#deps.channel.wake()
+    } catch (error) {
+      if (isLeaseLostError(error)) throw error
+      // The lease is renewed all the same, and what runs goes on. The next beat lists them again.
+      this.worker.emit({ type: 'error', operation: 'release', error })
+    }
   }
 
   /** Whether each claim that is gone was killed, or taken. */

@@ -10,10 +10,10 @@ import type { NewRow } from './task-store.ts'
  */
 export async function storeStream<In>(
   source: AsyncIterable<In> | Iterable<In>,
-  rowOf: (args: In, index: number) => NewRow,
+  beginBatch: () => RowOf<In>,
   insert: (rows: readonly NewRow[]) => Promise<unknown>,
 ): Promise<number> {
-  const batches = new Batches(rowOf, insert)
+  const batches = new Batches(beginBatch, insert)
   if (isAsync(source)) {
     await takeAsync(source[Symbol.asyncIterator](), batches)
   } else {
@@ -26,20 +26,22 @@ export async function storeStream<In>(
   return batches.stored
 }
 
+/** Makes the row of an item, the so manieth of its stream. */
+type RowOf<In> = (args: In, index: number) => NewRow
+
 /** The rows of a stream that wait to be stored together. */
 class Batches<In> {
-  readonly #rowOf: (args: In, index: number) => NewRow
+  readonly #begin: () => RowOf<In>
   readonly #insert: (rows: readonly NewRow[]) => Promise<unknown>
+  /** That of the batch which is being gathered. */
+  #rowOf: RowOf<In> | undefined
   #batch: NewRow[] = []
   #weight = 0
   #count = 0
   stored = 0
 
-  constructor(
-    rowOf: (args: In, index: number) => NewRow,
-    insert: (rows: readonly NewRow[]) => Promise<unknown>,
-  ) {
-    this.#rowOf = rowOf
+  constructor(begin: () => RowOf<In>, insert: (rows: readonly NewRow[]) => Promise<unknown>) {
+    this.#begin = begin
     this.#insert = insert
   }
 
@@ -49,6 +51,7 @@ class Batches<In> {
 
   /** Takes one more; answers whether the batch is full. */
   add(args: In): boolean {
+    this.#rowOf ??= this.#begin()
     const row = this.#rowOf(args, this.#count)
     this.#count += 1
     this.#weight += weightOf(row)
@@ -61,6 +64,7 @@ class Batches<In> {
     if (batch.length === 0) return 'stored'
     this.#batch = []
     this.#weight = 0
+    this.#rowOf = undefined
     await this.#insert(batch)
     this.stored += batch.length
     // Perhaps neither source nor store ever waits for anything, and others want the loop too.

@@ -45,10 +45,11 @@ export class Sink<in In> implements TaskSink<In> {
     }
     if (args.length === 0) return []
     const enriched = this.#rows.enrich()
+    const now = this.#rows.now()
     const rows = items.map((one, index) => {
       const id = ids?.[index]
       const own = id === undefined ? push : { ...push, id: taskId(id) }
-      return this.#rows.rowAt(index, one, own, enriched)
+      return this.#rows.rowAt(index, one, own, enriched, now)
     })
     return this.#inserter.all(rows, isOnlyNew(push))
   }
@@ -59,8 +60,9 @@ export class Sink<in In> implements TaskSink<In> {
     if (all.length === 0) return []
     const pushes = all.map(checkTask)
     const enriched = this.#rows.enrich()
+    const now = this.#rows.now()
     const rows = all.map(({ args }, index) =>
-      this.#rows.rowAt(index, args, pushes[index] ?? {}, enriched),
+      this.#rows.rowAt(index, args, pushes[index] ?? {}, enriched, now),
     )
     return this.#inserter.all(rows, pushes.some(isOnlyNew))
   }
@@ -74,13 +76,16 @@ export class Sink<in In> implements TaskSink<In> {
     const enriched = this.#rows.enrich()
     return storeStream(
       source,
-      (args, index) => this.#rows.rowAt(index, args, push, enriched),
+      () => {
+        const now = this.#rows.now()
+        return (args, index) => this.#rows.rowAt(index, args, push, enriched, now)
+      },
       (rows) => this.#inserter.all(rows, isOnlyNew(push)),
     )
   }
 
   #one(args: In, push: CheckedPush): Promise<TaskId> {
-    const row = this.#rows.row(args, push, this.#rows.enrich())
+    const row = this.#rows.row(args, push, this.#rows.enrich(), this.#rows.now())
     return this.#inserter.one(row, isOnlyNew(push))
   }
 }

@@ -34,11 +34,16 @@ export class RowMaker<in In> {
     return this.#deps.enrichment.metadata()
   }
 
+  /** The instant that new ids carry: one look at the clock for all rows that are made together. */
+  now(): number {
+    return this.#deps.clock.now()
+  }
+
   /** Throws an `EncodeError` for arguments that cannot be stored. */
-  row(args: In, push: CheckedPush, enriched: Metadata | undefined): NewRow {
-    const { clock, codec, defaults } = this.#deps
+  row(args: In, push: CheckedPush, enriched: Metadata | undefined, now: number): NewRow {
+    const { codec, defaults } = this.#deps
     const row: { -readonly [Field in keyof NewRow]: NewRow[Field] } = {
-      id: push.id ?? newTaskId(clock.now()),
+      id: push.id ?? newTaskId(now),
       args: encodeText(codec, args, 'the arguments', defaults.maxSize),
       priority: push.priority ?? defaults.priority,
       attempts: push.attempts ?? defaults.attempts,
@@ -55,9 +60,15 @@ export class RowMaker<in In> {
   }
 
   /** The row of one of many; an `EncodeError` names which. */
-  rowAt(index: number, args: In, push: CheckedPush, enriched: Metadata | undefined): NewRow {
+  rowAt(
+    index: number,
+    args: In,
+    push: CheckedPush,
+    enriched: Metadata | undefined,
+    now: number,
+  ): NewRow {
     try {
-      return this.row(args, push, enriched)
+      return this.row(args, push, enriched, now)
     } catch (error) {
       if (!isEncodeError(error)) throw error
       const { message, path, issues } = error

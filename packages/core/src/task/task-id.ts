@@ -42,10 +42,13 @@ export function newTaskId(now: number): TaskId {
     write(lastMs, 0, 10)
     for (let at = 10; at < 20; at += 1) write(random.readUInt8(at - 6) & 31, at, 1)
     counter = random.readUInt32LE(0) >>> (33 - COUNTER_BITS)
+    write(counter, 20, 6)
   } else {
     counter += 1
+    // Nearly always the last character is all that changes.
+    if (counter % 32 === 0) write(counter, 20, 6)
+    else write(counter, 25, 1)
   }
-  write(counter, 20, 6)
   return characters.toString('latin1') as TaskId
 }
 

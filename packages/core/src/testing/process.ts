@@ -11,7 +11,7 @@ import type { Clock } from '../time/clock.ts'
 import type { Duration } from '../time/duration.ts'
 import type { WorkerBuilderOptions } from '../worker/builder-parts.ts'
 import type { Worker } from '../worker/worker.ts'
-import { WorkerBuilder } from '../worker/worker-builder.ts'
+import { type BoundWorkerBuilder, WorkerBuilder } from '../worker/worker-builder.ts'
 import { ProcessClock } from './process-clock.ts'
 import { Wire } from './wire.ts'
 
@@ -31,6 +31,14 @@ export interface WorkOptions extends WorkerBuilderOptions {
   /** Beside the one that notes every event. */
   readonly listener?: EventListener
   readonly shutdownTimeout?: Duration
+}
+
+/** Steps of a worker's builder that are more than a layer. */
+export interface BuilderSteps<in out Args, in out Result> {
+  /** After `layers`. */
+  readonly steps?: readonly ((
+    builder: BoundWorkerBuilder<Args, Result, {}, QueueContext>,
+  ) => BoundWorkerBuilder<Args, Result, {}, QueueContext>)[]
 }
 
 /** A worker that runs in a simulated process. */
@@ -69,13 +77,21 @@ export class Process<Tx> {
   readonly prepare = <Args, Result>(
     backend: Backend<Args, Result, QueueContext>,
     handler: Handler<Args, {}, Result, QueueContext>,
-    options: Omit<WorkOptions, 'shutdownTimeout'> = {},
+    options: Omit<WorkOptions, 'shutdownTimeout'> & BuilderSteps<Args, Result> = {},
   ): Worker<Args, Result> => {
-    const { name = 'worker', concurrency: limit, layers = [], listener, ...settings } = options
+    const {
+      name = 'worker',
+      concurrency: limit,
+      layers = [],
+      steps = [],
+      listener,
+      ...settings
+    } = options
     let builder = new WorkerBuilder(name, settings).backend(backend)
     if (listener !== undefined) builder = builder.onEvent(listener)
     if (limit !== undefined) builder = builder.layer(concurrency(limit))
     for (const layer of layers) builder = builder.layer(layer)
+    for (const step of steps) builder = step(builder)
     return builder.build(handler)
   }
 

@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/backend.ts'
-import { anObject, func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
+import { anObject, func, knownKeys, OptionError, text, wholeNumber } from '../internal/validate.ts'
 import { concurrency } from '../layers/concurrency.ts'
 import { extract, type Extractors } from '../layers/extract.ts'
 import { ABORT_GRACE_MS } from '../service/cancellation.ts'
@@ -151,7 +151,9 @@ export type ForgottenLayer = ((inner: never) => Service<never, unknown>) & Layer
 
 function nameLayer(layer: ForgottenLayer, otherwise: string): NamedLayer {
   func('layer', layer)
-  const name = layer.layerName ?? (layer.name || otherwise)
+  const { layerName } = layer
+  const name =
+    layerName === undefined ? layer.name || otherwise : text('layer.layerName', layerName)
   // From here on nobody looks at what it needs any more.
   return { name, layer: layer as RawLayer }
 }

@@ -1,4 +1,6 @@
 import { WorkerStateError } from '../errors/worker-errors.ts'
+import { isPromise } from '../internal/promise.ts'
+import { OptionError } from '../internal/validate.ts'
 import type { EmittedEvent } from '../service/events.ts'
 import type { LayerInfo, WorkerContext, WorkerState } from '../service/worker-context.ts'
 
@@ -108,6 +110,7 @@ export class RunContext implements WorkerContext {
   }
 
   track<Value>(promise: Promise<Value>): Promise<Value> {
+    if (!isPromise(promise)) throw new OptionError('track', promise, 'a promise')
     this.#tracked += 1
     const ended = (): void => {
       this.#tracked -= 1

@@ -1,3 +1,4 @@
+import { LayerError } from '../errors/task-errors.ts'
 import type { Slotted } from '../internal/swap-set.ts'
 import type { Task } from '../task/task.ts'
 import { RunCancellation } from '../service/cancellation.ts'
@@ -8,13 +9,14 @@ import type { Clock, Timer } from '../time/clock.ts'
 export interface ExecutionHooks {
   readonly clock: Clock
   readonly began: (execution: Execution) => void
+  /** Looks whether the claims may still be trusted; aborts the runs if not. */
+  readonly checkTrust: () => void
   readonly leaked: (execution: Execution, end: Promise<unknown>) => void
 }
 
-/** One run of a task, from its start to its outcome. */
-export class Execution implements RunObserver, Slotted {
+/** One run of a task, from its start to its outcome, and what the outside ends it by. */
+export class Execution extends RunCancellation implements RunObserver, Slotted {
   readonly task: Task<unknown>
-  readonly cancellation: RunCancellation = new RunCancellation()
   slot = -1
   /** By the monotonic clock. */
   readonly startedAt: number
@@ -34,12 +36,19 @@ export class Execution implements RunObserver, Slotted {
   readonly #hooks: ExecutionHooks
 
   constructor(task: Task<unknown>, hooks: ExecutionHooks) {
+    super()
     this.task = task
     this.#hooks = hooks
     this.startedAt = hooks.clock.monotonic()
   }
 
   began(): void {
+    // It has waited in its layers, maybe for as long as the process stood still: no timer has told anybody yet.
+    if (this.finished !== undefined) this.#hooks.checkTrust()
+    // A layer may call the inside late, with a signal of its own: by then the task may be running elsewhere.
+    if (this.aborted) throw this.reason
+    if (this.ended)
+      throw new LayerError('the handler was called after the run of its task had ended')
     this.handlerBegan = true
     this.#hooks.began(this)
   }
@@ -71,9 +80,10 @@ export class Execution implements RunObserver, Slotted {
   }
 
   /** Marks the end; false when it had ended before. */
-  end(): boolean {
+  override end(): boolean {
     if (this.ended) return false
     this.ended = true
+    super.end()
     if (this.#timers !== undefined) for (const timer of this.#timers) timer.cancel()
     return true
   }

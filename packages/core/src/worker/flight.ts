@@ -34,6 +34,8 @@ export interface FlightDeps {
   readonly longRunAfterMs: number
   readonly emit: (event: EventBody) => void
   readonly eventsHeard: () => boolean
+  /** Whether the claims may be trusted now; when not, `loseAll` was called by then. */
+  readonly trusted: () => boolean
   /** A run ended: exactly one outcome for each that was not lost. */
   readonly settle: (execution: Execution, outcome: Outcome) => void
   /** A run ended, lost or not. */
@@ -58,6 +60,7 @@ export class Flight {
       clock: deps.clock,
       began: (execution) => this.#began(execution),
       leaked: (execution, end) => this.#leak(execution, end),
+      checkTrust: () => void deps.trusted(),
     }
   }
 
@@ -81,7 +84,7 @@ export class Flight {
       execution.after(timeoutMs, () => this.#abort(execution, error))
     }
     this.#running.add(execution)
-    const request = new RunRequest(task, data, context, clock, execution.cancellation, execution)
+    const request = new RunRequest(task, data, context, clock, execution, execution)
     try {
       const result = channels.start.hasSubscribers
         ? channels.start.runStores(this.#labels(task), () => stack.call(request))
@@ -152,8 +155,8 @@ export class Flight {
   }
 
   #abort(execution: Execution, reason: Error): void {
-    if (execution.ended || execution.cancellation.aborted) return
-    execution.cancellation.abort(reason)
+    if (execution.ended || execution.aborted) return
+    execution.abort(reason)
     // Tracking ends the call by now or after one grace. A layer that swallows that ends it never: then we do.
     const { graceMs } = this.#deps
     execution.after(reason instanceof InterruptedError ? 2 * graceMs : graceMs, () => {
@@ -184,11 +187,11 @@ export class Flight {
   }
 
   #decide(execution: Execution, error: unknown): Outcome | Promise<Outcome> {
-    const { task, handlerBegan: began, cancellation } = execution
+    const { task, handlerBegan: began, reason } = execution
     const { rules } = this.#deps
     try {
       return failureOutcome(
-        { task, error, began, reason: cancellation.reason },
+        { task, error, began, reason },
         { ...rules, inTime: (promise) => this.#inTime(promise) },
       )
     } catch (failure) {
@@ -267,8 +270,8 @@ export class Flight {
   }
 }
 
-function endOf({ lost, cancellation }: Execution, outcome: Outcome): RunEnd {
-  if (lost) return { outcome: 'lost', error: cancellation.reason }
+function endOf({ lost, reason }: Execution, outcome: Outcome): RunEnd {
+  if (lost) return { outcome: 'lost', error: reason }
   return outcome.type === 'done' || outcome.error === undefined
     ? { outcome: outcome.type }
     : { outcome: outcome.type, error: outcome.error }

@@ -1,5 +1,7 @@
 import type { Backend, Beat } from '../backend/backend.ts'
+import { BackendError } from '../errors/backend-errors.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
+import { show } from '../internal/validate.ts'
 import type { WorkerContext } from '../service/worker-context.ts'
 import { type Clock, sleep, type Timer, turn } from '../time/clock.ts'
 import { SupervisedCalls, type BackendErrorPolicy } from './supervise.ts'
@@ -76,6 +78,11 @@ export class Lease {
           this.#trustedUntil = Number.POSITIVE_INFINITY
           return
         }
+        const wrong = wrongWith(beat.value)
+        if (wrong !== undefined) {
+          if (await this.#pauseAfter(wrong)) continue
+          return
+        }
         this.#calls.succeeded()
         this.#trust(beat.value)
         this.#hooks.onBeat(beat.value)
@@ -88,12 +95,18 @@ export class Lease {
           this.lose()
           return
         }
-        const delay = this.#calls.failed(error)
-        if (delay === 'end') return
-        await sleep(this.#clock, delay, { signal: this.#ending.signal })
+        if (!(await this.#pauseAfter(error))) return
         this.#renew = true
       }
     }
+  }
+
+  /** False: there shall be no other beat. */
+  async #pauseAfter(error: unknown): Promise<boolean> {
+    const delay = this.#calls.failed(error)
+    if (delay === 'end') return false
+    await sleep(this.#clock, delay, { signal: this.#ending.signal })
+    return true
   }
 
   #trust({ trustMs }: Beat): void {
@@ -110,4 +123,17 @@ export class Lease {
     this.#trustTimer?.cancel()
     this.#hooks.onLost()
   }
+}
+
+/**
+ * Why a beat counts for nothing: it is none, or came too late to be trusted. Then the time of the last good one runs on, and
+ * the next one is asked for after a pause.
+ */
+function wrongWith(beat: Partial<Beat> | undefined): BackendError | undefined {
+  const { trustMs, revoked } = beat ?? {}
+  if (typeof trustMs !== 'number' || Number.isNaN(trustMs)) {
+    return new BackendError('beat', `its trustMs is ${show(trustMs)}, and no number`)
+  }
+  if (!Array.isArray(revoked)) return new BackendError('beat', 'its revoked is no array')
+  return trustMs > 0 ? undefined : new BackendError('beat', `it came too late by ${-trustMs} ms`)
 }

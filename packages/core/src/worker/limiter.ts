@@ -1,8 +1,10 @@
 import { LayerError } from '../errors/task-errors.ts'
+import { isPromise } from '../internal/promise.ts'
+import { show } from '../internal/validate.ts'
 import { asRun, type RunObserver } from '../service/request.ts'
 import type { Obstacle, TaskRequest } from '../service/service.ts'
 import type { LayerInfo } from '../service/worker-context.ts'
-import { type Clock, sleep } from '../time/clock.ts'
+import { type Clock, sleep, type Timer } from '../time/clock.ts'
 import type { RawService } from './plan.ts'
 
 /** Hears of a layer whose `capacity` or `ready` failed. */
@@ -10,6 +12,8 @@ export type LayerErrorListener = (layerName: string, error: unknown) => void
 
 /** A layer that limits but cannot say when it will take more is asked this often. */
 const RECHECK_MS = 100
+/** After so long it is looked whether a layer has forgotten to say that it takes more. */
+const MISSED_MS = 5_000
 /** A layer whose `capacity` or `ready` failed takes nothing for so long. */
 const FAILED_MS = 1_000
 
@@ -17,6 +21,7 @@ const FAILED_MS = 1_000
 export class Limiter {
   readonly name: string
   readonly #service: RawService
+  readonly #own: boolean
   readonly #clock: Clock
   readonly #onError: LayerErrorListener
   /** By the monotonic clock; 0 while it works. */
@@ -30,9 +35,17 @@ export class Limiter {
   /** How often in a row it said that it was ready, and was not. */
   #vain = 0
 
-  constructor(name: string, service: RawService, clock: Clock, onError: LayerErrorListener) {
+  /** `own`: of a layer that we answer for. */
+  constructor(
+    name: string,
+    service: RawService,
+    own: boolean,
+    clock: Clock,
+    onError: LayerErrorListener,
+  ) {
     this.name = name
     this.#service = service
+    this.#own = own
     this.#clock = clock
     this.#onError = onError
   }
@@ -55,9 +68,10 @@ export class Limiter {
       this.#failedUntil = 0
     }
     try {
-      const capacity = this.#service.capacity?.(ahead) ?? Infinity
+      // Typed, but a class in JavaScript answers with anything, such as a promise.
+      const capacity: unknown = this.#service.capacity?.(ahead)
+      if (typeof capacity !== 'number' || Number.isNaN(capacity)) throw this.#noNumber(capacity)
       if (capacity >= 1) return Math.floor(capacity)
-      if (Number.isNaN(capacity)) throw new LayerError(`layer "${this.name}" has a capacity of NaN`)
     } catch (error) {
       this.#fail(error)
     }
@@ -74,13 +88,21 @@ export class Limiter {
     return { name, capacity: 0, reason, ...(until && { until }) }
   }
 
+  #noNumber(capacity: unknown): LayerError {
+    if (isPromise(capacity)) capacity.then(undefined, nothing)
+    return new LayerError(`layer "${this.name}" has a capacity of ${show(capacity)}`)
+  }
+
   #obstacle(): Obstacle | undefined {
     if (this.#failedUntil !== 0) {
       const leftMs = this.#failedUntil - this.#clock.monotonic()
       return { reason: 'it failed', until: new Date(this.#clock.now() + leftMs) }
     }
     try {
-      return this.#service.obstacle?.()
+      const given = this.#service.obstacle?.()
+      if (isPromise(given)) given.then(undefined, nothing)
+      const { reason, until } = given ?? {}
+      return reason === undefined ? undefined : { reason, ...(until && { until }) }
     } catch (error) {
       // It limits as well as before: only people are told less.
       this.#onError(this.name, error)
@@ -95,7 +117,10 @@ export class Limiter {
     }
     if (this.#service.ready === undefined) return sleep(this.#clock, RECHECK_MS, { signal })
     try {
-      await settledOrAborted(this.#service.ready(signal), signal)
+      const work = this.#service.ready(signal)
+      if (!isPromise(work))
+        throw new LayerError(`layer "${this.name}" has a ready of ${show(work)}`)
+      await this.#settled(work, signal)
     } catch (error) {
       this.#fail(error)
       return
@@ -110,26 +135,41 @@ export class Limiter {
       await sleep(this.#clock, Math.min(RECHECK_MS, 2 ** (this.#vain - 2)), { signal })
   }
 
+  /**
+   * A service may ignore the signal that its `ready` is given. One of somebody's own that misses its moment is noticed,
+   * and told, since its worker would claim nothing any more.
+   */
+  #settled(work: Promise<void>, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let timer: Timer | undefined
+      const end = (): void => {
+        timer?.cancel()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const look = (): void => {
+        timer = this.#clock.setTimer(() => {
+          if (this.capacity() === 0) return look()
+          this.#onError(this.name, new LayerError(`layer "${this.name}" did not say it was ready`))
+          end()
+        }, MISSED_MS)
+      }
+      if (signal.aborted) end()
+      else {
+        signal.addEventListener('abort', end, { once: true })
+        if (!this.#own) look()
+      }
+      work.then(end, (error: unknown) => {
+        reject(error)
+        end()
+      })
+    })
+  }
+
   #fail(error: unknown): void {
     this.#failedUntil = this.#clock.monotonic() + FAILED_MS
     this.#onError(this.name, error)
   }
-}
-
-/** A service may ignore the signal that its `ready` is given. */
-function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-    work.then(end, (error: unknown) => {
-      signal.removeEventListener('abort', end)
-      reject(error)
-    })
-  })
 }
 
 function nothing(): void {}

@@ -63,8 +63,10 @@ export function logging<Log extends TaskLogger>(
 ): <Args, Result, Data, Context, Mapped>(
   builder: BoundWorkerBuilder<Args, Result, Data, Context, Mapped>,
 ) => LoggingBuilder<Log, Args, Result, Data, Context, Mapped> {
-  if (typeof logger?.child !== 'function' || typeof logger.info !== 'function') {
-    throw new OptionError('logging', logger, 'a logger with child, debug, info, warn and error')
+  for (const method of ['child', 'debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger?.[method] !== 'function') {
+      throw new OptionError('logging', logger, 'a logger with child, debug, info, warn and error')
+    }
   }
   knownKeys('logging', options, ['levels'])
   const { levels = {} } = options

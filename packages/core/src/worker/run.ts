@@ -105,6 +105,7 @@ export class Run {
       longRunAfterMs: plan.longRunAfterMs,
       emit,
       eventsHeard: () => emitter.active,
+      trusted: () => this.#lease?.trusted ?? true,
       settle: (execution, outcome) => this.#settle(execution, outcome),
       onEnd: () => {
         if (context.isShuttingDown()) this.#changes.tell()
@@ -316,8 +317,10 @@ export class Run {
   }
 
   #settle(execution: Execution, outcome: Outcome): void {
-    const durationMs = this.#clock.monotonic() - execution.startedAt
-    this.#settler.add({ task: execution.task, outcome, durationMs })
+    const { startedAt, task } = execution
+    // A look at the clock costs as much as all else here.
+    const endedAt = this.#emitter.active ? this.#clock.monotonic() : undefined
+    this.#settler.add({ task, outcome, startedAt, endedAt })
   }
 
   #beat({ paused, revoked }: Beat): void {

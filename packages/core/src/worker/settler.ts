@@ -10,8 +10,10 @@ export interface Unsettled extends Settlement {
   readonly task: { readonly args?: unknown; readonly parts: Parts }
   /** Never started: given back without an event. */
   readonly unstarted?: boolean
-  /** Of the run; absent where there was none. */
-  readonly durationMs?: number
+  /** When the run began, by the monotonic clock; absent where there was none. */
+  readonly startedAt?: number
+  /** When it ended; absent when nobody listened by then. */
+  readonly endedAt?: number | undefined
 }
 
 /** Who hears of what was settled. */
@@ -135,16 +137,18 @@ export class Settler {
     this.#hooks.onSettled(entries)
   }
 
-  #eventOf({ task, outcome, durationMs }: Unsettled, settled: Settled): EventBody {
+  #eventOf({ task, outcome, startedAt, endedAt }: Unsettled, settled: Settled): EventBody {
     if (settled === 'stale') return { type: 'lost', task, reason: 'taken' }
     if (settled === 'cancelled') return { type: 'lost', task, reason: 'cancelled' }
-    const took = durationMs === undefined ? {} : { durationMs }
+    // For whoever began to listen only afterwards, the time that storing took is part of it.
+    const durationMs = (endedAt ?? this.#clock.monotonic()) - (startedAt ?? 0)
+    const took = startedAt === undefined ? {} : { durationMs }
     if (typeof settled !== 'string') {
       const error: EncodeError = settled
       return { type: 'error', task, outcome: 'killed', error, ...took }
     }
     if (outcome.type === 'done') {
-      return { type: 'success', task, result: outcome.result, durationMs: durationMs ?? 0 }
+      return { type: 'success', task, result: outcome.result, durationMs }
     }
     // Nobody but the backend runs it again.
     const waitMs = this.#backend.settle === undefined ? undefined : waitOf(outcome)

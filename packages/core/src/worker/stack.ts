@@ -34,14 +34,16 @@ export interface StackParts {
 
 /** Composes services outermost first; capacity by minimum, so that back-pressure reaches whoever claims tasks. */
 export function composeStack({ layers, innermost, clock, onError }: StackParts): Stack {
-  const guard = (name: string, service: RawService): Limiter =>
-    new Limiter(name, service, clock, onError)
-  const own = innermost.capacity === undefined ? undefined : guard('handler', innermost)
-  let level = new Level(innermost, own, [], false)
+  const guard = (name: string, service: RawService, own: boolean): Limiter =>
+    new Limiter(name, service, own, clock, onError)
+  const handler = innermost.capacity === undefined ? undefined : guard('handler', innermost, false)
+  let level = new Level(innermost, handler, [], false)
   const limiters: (Limiter | undefined)[] = []
   for (const { name, layer } of layers.toReversed()) {
     const sheds = layer.shedsLoad === true
     const inner = sheds ? new Entrance(level, level.limiters, clock) : level
+    const own = isOwnLayer(layer)
+    level.abandonable = !own
     const service = layer(inner)
     if (typeof service?.call !== 'function') {
       throw new OptionError(
@@ -55,9 +57,9 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
       continue
     }
     const limits = service !== inner && service.capacity !== undefined && !forwardsCapacity(service)
-    const limiter = limits ? guard(name, service) : undefined
+    const limiter = limits ? guard(name, service, own) : undefined
     limiters.unshift(limiter)
-    const foreign = service !== inner && !isOwnLayer(layer)
+    const foreign = service !== inner && !own
     level = new Level(service, limiter, sheds ? [] : level.limiters, foreign)
   }
   const entrance = new Entrance(level, level.limiters, clock)
@@ -67,7 +69,7 @@ export function composeStack({ layers, innermost, clock, onError }: StackParts):
     ready: (signal) => entrance.ready(signal),
     layers: () => [
       ...layers.map(({ name }, index) => limiters[index]?.info() ?? { name, capacity: Infinity }),
-      ...(own === undefined ? [] : [own.info()]),
+      ...(handler === undefined ? [] : [handler.info()]),
     ],
   }
 }
@@ -78,6 +80,8 @@ class Level implements RawService {
   readonly #limiter: Limiter | undefined
   /** Of somebody else's: it may never end its calls. */
   readonly #foreign: boolean
+  /** What stands outside is somebody else's: it may forget a call that it made, and that must not be a rejection of nobody's. */
+  abandonable = false
   /** Whoever has a say in the capacity, outermost first. */
   readonly limiters: readonly Limiter[]
 
@@ -96,7 +100,10 @@ class Level implements RawService {
   call(request: TaskRequest): unknown {
     this.#limiter?.arrive(request)
     const result = this.#service.call(request)
-    return this.#foreign && isPromise(result) ? watched(result, request) : result
+    if (!(this.#foreign || this.abandonable) || !isPromise(result)) return result
+    const outcome = this.#foreign ? watched(result, request) : result
+    if (this.abandonable) outcome.then(undefined, nothing)
+    return outcome
   }
 
   capacity(ahead?: number): number {
@@ -116,3 +123,5 @@ class Level implements RawService {
     }
   }
 }
+
+function nothing(): void {}

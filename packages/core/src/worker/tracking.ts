@@ -2,7 +2,7 @@ import { isPromise } from '../internal/promise.ts'
 import { around } from '../service/around.ts'
 import { asRun } from '../service/request.ts'
 import type { Service, TaskRequest } from '../service/service.ts'
-import { TrackedCall } from '../service/tracked-call.ts'
+import { tracked } from '../service/tracked-call.ts'
 import type { Clock } from '../time/clock.ts'
 
 /**
@@ -22,6 +22,6 @@ export function tracking<Result>(
     const answer = handler.call(request)
     if (!isPromise(answer)) return answer
     const result = answer instanceof Promise ? answer : Promise.resolve(answer)
-    return new TrackedCall(result, asRun(request), graceMs, clock).outcome
+    return tracked(result, asRun(request), graceMs, clock)
   })
 }

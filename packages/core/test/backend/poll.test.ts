@@ -98,6 +98,27 @@ describe('poll.stream', () => {
     await assert.rejects(poller.wait(0, new AbortController().signal), /no ticks/)
   })
 
+  test('after a failure the next wait asks for another', async () => {
+    let asked = 0
+    const { poller, waited } = lab(
+      poll.stream(async function* () {
+        asked += 1
+        if (asked < 3) throw new RangeError('no ticks')
+        yield asked
+      }),
+    )
+    const { signal } = new AbortController()
+    await assert.rejects(poller.wait(0, signal), /no ticks/)
+    await assert.rejects(poller.wait(0, signal), /no ticks/)
+    assert.equal(await waited(0), 0)
+  })
+
+  test('what is none rejects the wait by name', async () => {
+    const { poller } = lab(poll.stream(() => 3 as never))
+    await assert.rejects(poller.wait(0, new AbortController().signal), /poll\.stream: expected/)
+    poller.close?.()
+  })
+
   test('is ended when the worker is done with it', async () => {
     let ended = false
     const { poller, waited } = lab(
@@ -146,6 +167,31 @@ describe('poll.race', () => {
       assert.deepEqual([await waited(0), await waited(0), await waited(1)], [100, 300, 100])
     }
   })
+})
+
+test('of a race that rejects or throws nothing is left, and its losers may fail as they like', async () => {
+  const rejects: PollStrategy = poll.future(() => Promise.reject(new RangeError('no future')))
+  const throws: PollStrategy = () => ({
+    wait() {
+      throw new RangeError('no wait')
+    },
+  })
+  for (const loser of [rejects, throws]) {
+    const { poller, clock } = lab(poll.race(poll.interval('1h'), loser))
+    await assert.rejects(async () => poller.wait(0, new AbortController().signal), RangeError)
+    assert.equal(clock.timers, 0)
+  }
+  const late = Promise.withResolvers<void>()
+  const { waited } = lab(
+    poll.race(
+      poll.interval(10),
+      poll.future(() => late.promise),
+    ),
+  )
+  assert.equal(await waited(0), 10)
+  late.reject(new RangeError('too late to matter'))
+  // An unhandled rejection would fail this test file.
+  await new Promise(setImmediate)
 })
 
 test('two workers with one strategy, and a worker that starts again, share nothing', async () => {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { CompactEncrypt, compactDecrypt } from 'jose'
+import fc from 'fast-check'
 import * as z from 'zod'
+import type { Codec } from '../../src/codec/codec.ts'
 import { encrypted } from '../../src/codec/encrypted.ts'
 import { json } from '../../src/codec/json.ts'
 import { DecodeError, EncodeError } from '../../src/errors/backend-errors.ts'
@@ -75,6 +77,35 @@ test('another key under the same id, and any change of the text, is a decode err
     .subarray(0, 4)
     .toString('base64url')
   assert.throws(() => codec.decode(`${header}..${iv}.${sealed}.${shortTag}`), DecodeError)
+})
+
+test('text that bytes cannot keep is refused, and bytes that are no text', async () => {
+  const asItIs: Codec<string, string> = { encode: (text) => text, decode: (text) => text }
+  const codec = encrypted(asItIs, { current: 'a', keys: { a: one } })
+  assert.equal(codec.decode(codec.encode('NUL \0, 🗝️')), 'NUL \0, 🗝️')
+  assert.throws(() => codec.encode('\uD800'), EncodeError)
+  const theirs = await new CompactEncrypt(Uint8Array.of(0xff, 0xfe))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: 'a' })
+    .encrypt(one)
+  assert.throws(() => codec.decode(theirs), { code: 'ERR_DECODE', message: /is no text/ })
+})
+
+test('whatever is cut out of a text or put into it, it is a decode error', () => {
+  const codec = encrypted(json<unknown>(), { current: 'a', keys: { a: one } })
+  fc.assert(
+    fc.property(fc.string(), fc.nat(), fc.nat(20), fc.string(), (value, at, count, text) => {
+      const stored = codec.encode(value)
+      const from = at % stored.length
+      const changed = `${stored.slice(0, from)}${text}${stored.slice(from + count)}`
+      fc.pre(changed !== stored)
+      try {
+        // Bits that no byte has, and characters that base64 passes over, change nothing.
+        assert.deepEqual(codec.decode(changed), codec.decode(stored))
+      } catch (error) {
+        assert.ok(error instanceof DecodeError, String(error))
+      }
+    }),
+  )
 })
 
 test('plain text is refused, or read where that is wanted', () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import * as z from 'zod'
+import type { Codec } from '../../src/codec/codec.ts'
 import { encrypted } from '../../src/codec/encrypted.ts'
 import { json } from '../../src/codec/json.ts'
 import { versioned } from '../../src/codec/versioned.ts'
@@ -33,6 +35,31 @@ test('what was stored before there were versions, and under every version since,
   const stored = third.encode({ given: 'Ada', family: 'Lovelace' })
   assert.equal(stored, '{"apalis:version":3,"value":{"given":"Ada","family":"Lovelace"}}')
   assert.deepEqual(third.decode(stored), ada)
+})
+
+test('what the newest codec has written comes back to it as it was', () => {
+  const asItIs: Codec<string, string> = { encode: (text) => text, decode: (text) => text }
+  for (const text of ['12345678901234567890', '-0', '{"a":1,"a":2}', ' [1 ] ', '1.50', '"}"']) {
+    const codec = versioned(asItIs, [to2])
+    assert.equal(codec.decode(codec.encode(text)), text)
+  }
+})
+
+test('from whatever version, each step is taken once, in order', () => {
+  fc.assert(
+    fc.property(fc.nat(6), fc.nat(6), fc.string(), (then, later, value) => {
+      const steps = Array.from({ length: then + later }, (_, index) => (old: unknown[]) => [
+        ...old,
+        index,
+      ])
+      const before = versioned(json<unknown[]>(), steps.slice(0, then))
+      const after = versioned(json<unknown[]>(), steps)
+      assert.deepEqual(
+        after.decode(before.encode([value])),
+        [value, ...steps.keys()].toSpliced(1, then),
+      )
+    }),
+  )
 })
 
 test('values that are no objects have versions too', () => {

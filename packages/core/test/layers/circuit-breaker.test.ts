@@ -336,6 +336,9 @@ test('probes are shared in turn', async () => {
 test('refuses options it cannot use', () => {
   for (const [options, option] of [
     [{ failures: 0 }, 'circuitBreaker failures'],
+    [{ failures: null }, 'circuitBreaker failures'],
+    [{ rate: 0.5, window: null }, 'circuitBreaker window'],
+    [{ rate: 0.5, minimum: null }, 'circuitBreaker minimum'],
     [{ failures: 1.5 }, 'circuitBreaker failures'],
     [{ failures: '5' }, 'circuitBreaker failures'],
     [{ rate: 0 }, 'circuitBreaker rate'],

@@ -198,4 +198,8 @@ test('serves a monitor as it serves a builder', () => {
 test('refuses what is no meter', () => {
   // @ts-expect-error it is no meter
   assert.throws(() => metrics({}), { code: 'ERR_OPTION', option: 'metrics' })
+  const { meter } = meterLab()
+  const half = { createHistogram: meter.createHistogram.bind(meter) }
+  // @ts-expect-error it has no counters
+  assert.throws(() => metrics(half), { code: 'ERR_OPTION', option: 'metrics' })
 })

@@ -57,6 +57,15 @@ describe('tokens', () => {
     assert.equal(passed, 5 + 7 * 1_000)
   })
 
+  test('come not a millisecond early, however long the interval is', async () => {
+    const { service, pass, clock } = user(rateLimit({ limit: 1, per: '365d' }))
+    await pass()
+    await clock.advance(365 * 86_400_000 - 1)
+    assert.equal(service.capacity(), 0)
+    await clock.advance(1)
+    assert.equal(service.capacity(), 1)
+  })
+
   test('are evenly spaced unless a burst is given', async () => {
     const { service, pass, clock } = user(rateLimit({ limit: 60, per: '1m' }))
     assert.equal(service.capacity(), 1)
@@ -213,6 +222,7 @@ test('refuses options it cannot use', () => {
     [{ limit: 5, per: 0 }, 'rateLimit per'],
     [{ limit: 5, per: 'soon' }, 'rateLimit per'],
     [{ limit: 5, burst: 0 }, 'rateLimit burst'],
+    [{ limit: 5, burst: null }, 'rateLimit burst'],
     [{ limit: 5, burst: Number.NaN }, 'rateLimit burst'],
     [{ limit: 5, max: 5 }, 'rateLimit.max'],
     [undefined, 'rateLimit'],

@@ -76,6 +76,9 @@ test('over any window there are never more retries than the ratio and the minimu
 test('refuses options it cannot use', () => {
   for (const [options, option] of [
     [{ ratio: -1 }, 'retryBudget ratio'],
+    [{ ratio: null }, 'retryBudget ratio'],
+    [{ minPerSecond: null }, 'retryBudget minPerSecond'],
+    [{ window: null }, 'retryBudget window'],
     [{ ratio: Infinity }, 'retryBudget ratio'],
     [{ minPerSecond: -1 }, 'retryBudget minPerSecond'],
     [{ window: 999 }, 'retryBudget window'],

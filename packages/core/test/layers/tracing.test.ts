@@ -241,6 +241,28 @@ test('a tracer that throws costs the span and not the run', async () => {
   assert.deepEqual(worker.events, [{ type: 'error', operation: 'tracing', error: failure }])
 })
 
+test('a context manager that throws, before or after, costs no run either', () => {
+  const { tracer } = traceLab()
+  const failure = new Error('context')
+  for (const before of [true, false]) {
+    const worker = new TestContext()
+    const broken = {
+      ...api,
+      context: {
+        with<Value>(_: api.Context, fn: () => Value): Value {
+          if (!before) fn()
+          throw failure
+        },
+      },
+    }
+    let calls = 0
+    const service = tracing(tracer, broken)({ call: () => (calls += 1) })
+    assert.equal(service.call(testRequest('', { worker })), 1)
+    assert.equal(calls, 1)
+    assert.deepEqual(worker.events, [{ type: 'error', operation: 'tracing', error: failure }])
+  }
+})
+
 test('refuses what is no tracer, and a tracer without its module', () => {
   const { tracer } = traceLab()
   // @ts-expect-error it is no tracer

@@ -213,6 +213,20 @@ test('an abort before next() ends the call at once; a later next() is refused', 
   assert.equal(mock.calls, 0)
 })
 
+test('a function that the abort wakes does not get in any more, not even with a signal of its own', async () => {
+  const { clock, mock, request, result } = run(async (own, next) => {
+    await new Promise((resolve) => {
+      own.signal.addEventListener('abort', resolve)
+    })
+    return await next(withSignal(own, new AbortController().signal))
+  })
+  const reason = new Error('cancelled')
+  request.abort(reason)
+  await clock.settle()
+  assert.equal(mock.calls, 0)
+  await assert.rejects(result, reason)
+})
+
 test('an abort after next() leaves the function the grace to clean up, and no longer', async () => {
   const reason = new Error('cancelled')
   const cleanup = Promise.withResolvers<void>()

@@ -6,7 +6,7 @@ import { long } from '../long.ts'
 test('whatever goes wrong, no invariant breaks on a JSON file', async (t) => {
   const { from, to, events, runs } = await simulation({
     harness: jsonHarness,
-    seeds: long ? 300 : 40,
+    seeds: long ? 300 : 100,
   })
   t.diagnostic(`seeds ${from} to ${to}: ${events} events, ${runs} runs of handlers`)
 })

@@ -70,9 +70,15 @@ test('a reason that cannot be told is reported, and changes nothing else', () =>
     full(() => {
       throw new Error('no words')
     }),
+    full(() => ({
+      get reason(): string {
+        throw new Error('no more words')
+      },
+    })),
   ])
-  assert.deepEqual(stack.layers(), [{ name: 'own', capacity: 0, reason: 'full' }])
-  assert.deepEqual(errors, ['own: Error: no words'])
+  const own = { name: 'own', capacity: 0, reason: 'full' }
+  assert.deepEqual(stack.layers(), [own, own])
+  assert.deepEqual(errors, ['own: Error: no words', 'own: Error: no more words'])
 })
 
 test('a layer whose capacity failed says until when it is left alone', async () => {

@@ -192,6 +192,11 @@ test('refuses what is no logger, and options that nobody reads', () => {
   const { log } = logger()
   // @ts-expect-error the console has no children
   assert.throws(() => logging(console), { code: 'ERR_OPTION', option: 'logging' })
+  // @ts-expect-error it cannot warn
+  assert.throws(() => logging({ ...log, warn: undefined }), {
+    code: 'ERR_OPTION',
+    option: 'logging',
+  })
   // @ts-expect-error no such option
   assert.throws(() => logging(log, { level: 'info' }), { option: 'logging.level' })
   // @ts-expect-error no such outcome

@@ -251,6 +251,9 @@ describe('capacity', () => {
         },
         'capacity',
       ],
+      [untyped(() => '3'), 'layer "a" has a capacity of "3"'],
+      [untyped(() => undefined), 'layer "a" has a capacity of undefined'],
+      [untyped(() => Promise.reject(failure)), 'layer "a" has a capacity of an object (Promise)'],
     ] as const) {
       let broken = true
       const { clock, stack, errors } = compose([
@@ -286,6 +289,11 @@ describe('capacity', () => {
     }
   })
 })
+
+/** A capacity that JavaScript may answer with. */
+function untyped(capacity: () => unknown): () => number {
+  return capacity as () => number
+}
 
 describe('ready', () => {
   test('settles at once when there is capacity, or the signal has aborted', async () => {
@@ -365,6 +373,8 @@ describe('ready', () => {
         throw new Error('ready')
       },
       () => Promise.reject(new Error('ready')),
+      // What JavaScript may answer with.
+      (() => 'ready') as unknown as () => Promise<never>,
     ]) {
       let free = 0
       const { clock, stack, errors } = compose([
@@ -378,10 +388,9 @@ describe('ready', () => {
         settled = true
       })
       await clock.settle()
-      assert.deepEqual(
-        errors.map(([layer, error]) => [layer, (error as Error).message]),
-        [['a', 'ready']],
-      )
+      assert.equal(errors.length, 1)
+      assert.equal(errors[0]?.[0], 'a')
+      assert.match((errors[0][1] as Error).message, /ready/)
       free = 2
       assert.equal(stack.capacity(), 0)
       await clock.advance(999)
@@ -390,6 +399,28 @@ describe('ready', () => {
       await waiting
       assert.equal(stack.capacity(), 2)
     }
+  })
+
+  test('that misses its moment is told after a while, and the layer is asked again', async () => {
+    let free = 0
+    const { clock, stack, errors } = compose([
+      named(
+        'a',
+        limit(
+          () => free,
+          () => new Promise(() => {}),
+        ),
+      ),
+    ])
+    const waiting = stack.ready(never)
+    await clock.advance('1m')
+    assert.deepEqual(errors, [])
+    free = 2
+    await clock.advance('5s')
+    await waiting
+    assert.equal(errors.length, 1)
+    assert.match(String(errors[0]?.[1]), /layer "a" did not say it was ready/)
+    assert.equal(clock.timers, 0)
   })
 
   test('that settles without capacity again and again does not keep the process busy', async () => {

@@ -59,16 +59,14 @@ export type Found<Server> =
 export function findPostgres(): Found<PostgresServer> {
   const given = process.env[GIVEN]
   if (given === undefined || !isUrl(given)) return findOwnPostgres()
-  return { open: async () => openGiven(given) }
+  return { open: () => openGiven(given) }
 }
 
 /** A server that a test may stop. In CI there has to be one. */
 export function findOwnPostgres(): Found<OwnPostgresServer> {
-  const given = process.env[GIVEN]
-  if (given !== undefined && isUrl(given)) {
-    return { missing: `the server of ${GIVEN} is not to be stopped` }
-  }
-  if (given !== undefined) {
+  const given = process.env[GIVEN] ?? ''
+  if (isUrl(given)) return { missing: `the server of ${GIVEN} is not to be stopped` }
+  if (given !== '') {
     const binaries = binariesIn(given)
     return { open: (options) => openOwn(binaries, options) }
   }

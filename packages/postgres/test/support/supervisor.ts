@@ -8,8 +8,12 @@ import { appendFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Answer, Command, Request } from './supervised.ts'
 
-/** How long a command has to end before it is killed. */
-const GRACE_MS = 10_000
+/** How a command is asked to end: when nobody is connected any more, at once, and not at all. Milliseconds between them. */
+const ENDING: readonly (readonly [signal: NodeJS.Signals, afterMs: number])[] = [
+  ['SIGTERM', 0],
+  ['SIGINT', 1_000],
+  ['SIGKILL', 10_000],
+]
 
 const [folder = ''] = process.argv.slice(2)
 const log = join(folder, 'log')
@@ -83,10 +87,9 @@ async function end(): Promise<void> {
   // A command that has just been killed may be followed by the next, whose request had come before.
   while (running !== undefined) {
     const { child, ended } = running
-    child.kill('SIGINT')
-    const kill = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+    const timers = ENDING.map(([signal, afterMs]) => setTimeout(() => child.kill(signal), afterMs))
     await ended
-    clearTimeout(kill)
+    for (const timer of timers) clearTimeout(timer)
   }
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   process.exit()

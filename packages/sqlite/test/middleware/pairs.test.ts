@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import {
-  AbortError,
-  DeferredError,
-  type Layer,
-  type LayerFunction,
-  RetryAfterError,
-  sleep,
-} from '@apalis/core'
-import { everyLayer } from './every-layer.ts'
+import { AbortError, DeferredError, type LayerFunction, RetryAfterError, sleep } from '@apalis/core'
+import { everyLayer, type Step } from './every-layer.ts'
 import { Lab } from './lab.ts'
 
 interface Pair {
   readonly name: string
-  readonly outer: () => Layer
-  readonly inner: () => Layer
+  readonly outer: Step
+  readonly inner: Step
 }
 
 /** Every layer around every other, and around another of its kind. */
@@ -40,13 +33,12 @@ describe('the first layer added is the outermost', () => {
           passed.push(`out of ${where}`)
           return end
         }
-      const layers = [outer(), inner()] as const
       const worker = lab.run(queue, (builder) =>
         builder
           .use(sees('both'))
-          .layer(layers[0])
+          .with(outer.add)
           .use(sees('the inner'))
-          .layer(layers[1])
+          .with(inner.add)
           .use(sees('the handler'))
           .build(() => void passed.push('handler')),
       )
@@ -64,10 +56,7 @@ describe('the first layer added is the outermost', () => {
       const names = worker.context.layers.map((layer) => layer.name)
       // Before them may stand what the worker adds.
       const [, first, , second] = names.slice(-5)
-      assert.deepEqual(
-        [first, second],
-        layers.map(({ layerName }) => layerName),
-      )
+      assert.deepEqual([first, second], [outer.layerName, inner.layerName])
     })
   }
 })
@@ -101,8 +90,8 @@ describe('every task ends, none stays running, and acknowledgement hears of ever
             runs.set(id, (runs.get(id) ?? 0) + 1)
             return await next()
           })
-          .layer(outer())
-          .layer(inner())
+          .with(outer.add)
+          .with(inner.add)
           .ackWith((outcome, { parts }) => {
             told.set(parts.taskId, [...(told.get(parts.taskId) ?? []), outcome.type])
           })

@@ -2,7 +2,8 @@ import type { Backend, Beat, Settled, Settlement, TaskStream } from '../../backe
 import { poll, type PollStrategy } from '../../backend/poll.ts'
 import type { Codec } from '../../codec/codec.ts'
 import { json } from '../../codec/json.ts'
-import { func, knownKeys, OptionError, text } from '../../internal/validate.ts'
+import { BackendError, isEncodeError } from '../../errors/backend-errors.ts'
+import { func, knownKeys, OptionError, show, text } from '../../internal/validate.ts'
 import type { Layer } from '../../service/service.ts'
 import type { WorkerContext } from '../../service/worker-context.ts'
 import type { Backoff } from '../../task/backoff.ts'
@@ -171,6 +172,24 @@ function settleBy<Result, Context>(
   return async (settlements) => {
     // Its worker has no tasks but those that its stream made.
     const own = settlements as readonly CustomSettlement<Result, Context>[]
-    return (await settle(own)) ?? settlements.map(() => 'applied')
+    const settled = (await settle(own)) ?? settlements.map(() => 'applied' as const)
+    checkSettled(settled, settlements.length)
+    return settled
   }
+}
+
+/** Typed, but JavaScript answers with anything; taken as it is, it would be told as an outcome that nobody stored. */
+function checkSettled(settled: unknown, count: number): void {
+  const wrong = (what: string): BackendError =>
+    new BackendError('settle', `CustomBackend.settle answered ${what}`, { transient: false })
+  if (!Array.isArray(settled)) throw wrong(`${show(settled)}, and no array`)
+  if (settled.length !== count) throw wrong(`${settled.length} times to ${count} settlements`)
+  const odd = settled.findIndex((one) => !isSettled(one))
+  if (odd >= 0) throw wrong(`${show(settled[odd])} to settlement ${odd}, not ${SETTLED.join(', ')}`)
+}
+
+const SETTLED: readonly unknown[] = ['applied', 'repeated', 'stale', 'cancelled']
+
+function isSettled(answer: unknown): boolean {
+  return SETTLED.includes(answer) || isEncodeError(answer)
 }

@@ -1,6 +1,7 @@
 import type { TaskStream, Undecodable } from '../../backend/backend.ts'
 import type { Poller } from '../../backend/poll.ts'
 import type { Codec } from '../../codec/codec.ts'
+import { BackendError } from '../../errors/backend-errors.ts'
 import { untilAborted } from '../../internal/until-aborted.ts'
 import type { Parts, Task } from '../../task/task.ts'
 import type { Clock } from '../../time/clock.ts'
@@ -54,12 +55,13 @@ export class CustomStream<Args, Context> implements TaskStream<Args, Context> {
       this.#ended = true
       return undefined
     }
-    const { codec, clock } = this.#deps
-    const tasks = batch.map((fetched) => taskOf(fetched, codec, clock))
+    const { tasks, failure } = this.#tasksOf(batch)
     this.#found += tasks.length
+    this.#spare = tasks
+    // The others of the batch are for the next call.
+    if (failure !== undefined) throw failure
     this.#waits = tasks.length === 0 && !signal.aborted
-    this.#spare = tasks.slice(limit)
-    return tasks.slice(0, limit)
+    return this.#spare.splice(0, limit)
   }
 
   async close(unstarted: readonly { readonly parts: Parts }[]): Promise<void> {
@@ -117,11 +119,28 @@ export class CustomStream<Args, Context> implements TaskStream<Args, Context> {
     }
   }
 
+  /** The tasks of a batch, and what is wrong with the first of what can be none. */
+  #tasksOf(batch: readonly FetchedTask<Args, Context>[]): {
+    readonly tasks: Claimed<Args, Context>[]
+    readonly failure: Error | undefined
+  } {
+    const { codec, clock } = this.#deps
+    const tasks: Claimed<Args, Context>[] = []
+    let failure: Error | undefined
+    for (const fetched of batch) {
+      try {
+        tasks.push(taskOf(fetched, codec, clock))
+      } catch (error) {
+        failure ??= BackendError.from('fetch', error)
+      }
+    }
+    return { tasks, failure }
+  }
+
   async #giveBackLast(): Promise<void> {
     try {
-      const { codec, clock, release } = this.#deps
-      const last = listOf(await this.#asked) ?? []
-      if (last.length > 0) await release(last.map((fetched) => taskOf(fetched, codec, clock)))
+      const { tasks } = this.#tasksOf(listOf(await this.#asked) ?? [])
+      if (tasks.length > 0) await this.#deps.release(tasks)
     } catch {
       // The worker is gone: nobody is left to be told of a source that fails now.
     }

@@ -2,7 +2,7 @@ import type { Undecodable } from '../../backend/backend.ts'
 import type { Codec } from '../../codec/codec.ts'
 import { DecodeError, isDecodeError } from '../../errors/backend-errors.ts'
 import { toStoredError } from '../../errors/stored-error.ts'
-import { knownKeys, OptionError, wholeNumber } from '../../internal/validate.ts'
+import { instant, knownKeys, OptionError, wholeNumber } from '../../internal/validate.ts'
 import { copyMetadata, type Metadata } from '../../task/metadata.ts'
 import type { Parts, Task } from '../../task/task.ts'
 import { newTaskId, taskId } from '../../task/task-id.ts'
@@ -104,7 +104,7 @@ function partsOf<Context>(
       max: wholeNumber('fetched task.attempts', attempts, most),
     },
     status: 'running',
-    runAt: runAt ?? new Date(clock.now()),
+    runAt: runAt === undefined ? new Date(clock.now()) : instant('fetched task.runAt', runAt),
     metadata: copyMetadata('fetched task.metadata', metadata),
     timeoutMs:
       timeout === undefined ? undefined : durationMs('fetched task.timeout', timeout, { min: 1 }),

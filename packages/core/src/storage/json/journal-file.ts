@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { BackendError } from '../../errors/backend-errors.ts'
 import { turn } from '../../time/clock.ts'
-import { codeOf } from './lock.ts'
+import { codeOf, statOf } from './files.ts'
 
 const CHUNK = 65_536
 const NEWLINE = 10
@@ -11,12 +11,11 @@ const LINES_A_TURN = 1_000
 
 /** Opens a file to read and write, and makes it where there is none. */
 export async function openFile(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r+')
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-    return open(path, 'wx+')
-  }
+  const there = await statOf(path)
+  if (there === undefined) return open(path, 'wx+')
+  // A device or a pipe may have no end.
+  if (!there.isFile()) throw new TypeError('it is no regular file')
+  return open(path, 'r+')
 }
 
 /** What {@link readLines} found. */

@@ -56,15 +56,16 @@ export class JournalReader {
     const saved = this.queues.get(queue) ?? { paused: false, rows: new Map<string, SavedRow>() }
     const { rows } = saved
     const known = changes.map((change) => ({ change, row: rows.get(change.id) }))
-    const unknown = known.find(({ row }) => row === undefined)
-    if (unknown !== undefined)
-      throw new TypeError(`there is no task ${unknown.change.id} before it`)
     if (paused !== undefined) saved.paused = paused
     for (const id of gone) rows.delete(id)
     for (const task of tasks) rows.set(task.id, task)
     for (const { change, row } of known)
       if (row !== undefined) rows.set(row.id, changed(row, change))
     this.queues.set(queue, saved)
+    // Its task went with a line that cannot be read. The others of this line are as good as before.
+    const unknown = known.find(({ row }) => row === undefined)
+    if (unknown !== undefined)
+      throw new TypeError(`there is no task ${unknown.change.id} before it; all else in it counts`)
   }
 }
 
@@ -121,7 +122,7 @@ function changed(row: SavedRow, change: SavedChange): SavedRow {
 
 function checkHeader(path: string, text: string): void {
   const { apalis, version } = headerOf(text)
-  if (apalis !== 'json-storage') throw refused(`${path}: line 1 says that it is no file of tasks`)
+  if (apalis !== 'json-storage') throw noFileOfTasks(path)
   if (version === 1) return
   throw refused(`${path}: line 1 says version ${JSON.stringify(version)}, and known is 1`)
 }
@@ -134,6 +135,11 @@ function headerOf(text: string): { readonly apalis?: unknown; readonly version?:
     // Then it is none of ours either.
     return {}
   }
+}
+
+/** Refuses a file that is none of ours. */
+export function noFileOfTasks(path: string): BackendError {
+  return refused(`${path}: line 1 says that it is no file of tasks`)
 }
 
 function refused(message: string): BackendError {

@@ -1,7 +1,9 @@
-import { type FileHandle, rename, stat, unlink } from 'node:fs/promises'
+import { fstatSync, type Stats } from 'node:fs'
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises'
 import { turn } from '../../time/clock.ts'
 import { copyRange, openFile, readLines, syncFolder, writeAll } from './journal-file.ts'
-import { HEADER, JournalReader } from './journal-lines.ts'
+import { HEADER, JournalReader, noFileOfTasks } from './journal-lines.ts'
+import { isForeign, removeLeftover } from './foreign-file.ts'
 
 /** A journal is written anew when it has grown by this at least. */
 const SMALLEST_GROWTH = 1_048_576
@@ -37,6 +39,8 @@ export class Journal {
   #bytes: number
   /** In the write under way. */
   #inFlight = 0
+  /** A write has failed, and a part of it may stand behind the whole lines. */
+  #torn = false
   #compactAt: number
   #text = ''
   #waiting: Waiter[] = []
@@ -60,12 +64,13 @@ export class Journal {
     options: JournalOptions,
   ): Promise<{ readonly journal: Journal; readonly saved: JournalReader }> {
     const { path } = options
-    await unlink(compactPath(path)).catch(() => undefined)
     const handle = await openFile(path)
     try {
       const saved = new JournalReader(path)
+      if (await isForeign(handle)) throw noFileOfTasks(path)
       const bytes = await read(handle, saved)
       await handle.truncate(bytes)
+      await removeLeftover(compactPath(path))
       const journal = new Journal(options, handle, bytes)
       if (bytes === 0) {
         journal.append(`${HEADER}\n`)
@@ -115,8 +120,9 @@ export class Journal {
   async close(): Promise<void> {
     try {
       await this.flush()
-      await this.#compacting
     } finally {
+      // Whatever became of that: it must not go on with a file that is closed, or is another's.
+      await this.#compacting
       await this.#handle.close()
     }
   }
@@ -152,30 +158,49 @@ export class Journal {
     this.#text = ''
     this.#inFlight = bytes.length
     try {
+      const file = await this.#asItWas()
+      this.#torn = true
       const written = writeAll(this.#handle, bytes, this.#bytes)
-      const [here] = await Promise.all([this.#isNamed(), written])
-      if (!here) throw new Error('the file was moved, deleted or replaced')
+      // Both: what is cut off after a failure must not be on its way.
+      const [here] = await Promise.all([this.#isNamed(file), written])
+      if (!here) throw moved()
       if (this.#fsync) await this.#handle.datasync()
       this.#bytes += bytes.length
+      this.#torn = false
       this.#failed = undefined
     } catch (error) {
       // It comes before everything else. Part of it may be there, and what is written instead be shorter.
       this.#text = text + this.#text
       this.#failed = error
-      await this.#handle.truncate(this.#bytes).catch(() => undefined)
+      await this.#cutOff().catch(() => undefined)
       throw error
     } finally {
       this.#inFlight = 0
     }
   }
 
+  /** Takes away what a write has left that failed. */
+  async #cutOff(): Promise<void> {
+    if (!this.#torn) return
+    await this.#handle.truncate(this.#bytes)
+    this.#torn = false
+  }
+
+  /** The file. Throws when it is not as it was left: what is written next would not stand where a reader looks for it. */
+  async #asItWas(): Promise<Stats> {
+    await this.#cutOff()
+    // In turn: what the system knows of an open file costs less than a way through the threads, and a push waits for it.
+    const file = fstatSync(this.#handle.fd)
+    if (file.size === this.#bytes) return file
+    throw new Error(
+      `another program has written to the file: it has ${file.size} bytes, and had ${this.#bytes}`,
+    )
+  }
+
   /** Whether the file that is written to is the one at the path. */
-  async #isNamed(): Promise<boolean> {
-    const [named, written] = await Promise.all([
-      stat(this.#path).catch(() => undefined),
-      this.#handle.stat(),
-    ])
-    return named?.ino === written.ino && named.dev === written.dev
+  async #isNamed(file: Stats): Promise<boolean> {
+    const named = await stat(this.#path).catch(() => undefined)
+    return named?.ino === file.ino && named.dev === file.dev
   }
 
   async #compact(): Promise<void> {
@@ -183,11 +208,14 @@ export class Journal {
     if (compaction === undefined) return
     const path = compactPath(this.#path)
     let next: FileHandle | undefined
+    let made = false
     try {
       // What is on its way by now was changed before the snapshot begins, and is in it.
       const from = this.#bytes + this.#inFlight + Buffer.byteLength(this.#text)
       const lines = compaction.begin()
-      next = await openFile(path)
+      // What is there by now is somebody else's.
+      next = await open(path, 'wx+')
+      made = true
       const bytes = await writeSnapshot(next, lines)
       const old = await this.#replaceBy(next, path, { from, bytes })
       next = undefined
@@ -197,7 +225,7 @@ export class Journal {
       // The journal goes on as it is, and grows.
       this.#compactAt = this.#bytes * 2
       await next?.close().catch(() => undefined)
-      await unlink(path).catch(() => undefined)
+      if (made) await unlink(path).catch(() => undefined)
       compaction.end(error)
     }
   }
@@ -225,7 +253,7 @@ export class Journal {
     return this.#exclusive(async () => {
       copied = await copy(copied)
       await next.sync()
-      if (!(await this.#isNamed())) throw new Error('the file was moved, deleted or replaced')
+      if (!(await this.#isNamed(await this.#asItWas()))) throw moved()
       await rename(path, this.#path)
       const old = this.#handle
       this.#handle = next
@@ -236,6 +264,10 @@ export class Journal {
       return old
     })
   }
+}
+
+function moved(): Error {
+  return new Error('the file was moved, deleted or replaced')
 }
 
 /** Reads a journal; answers with how many bytes of it are whole lines. */
@@ -252,7 +284,6 @@ async function read(handle: FileHandle, saved: JournalReader): Promise<number> {
 }
 
 async function writeSnapshot(handle: FileHandle, lines: Iterable<string>): Promise<number> {
-  await handle.truncate(0)
   let bytes = await writeAll(handle, Buffer.from(`${HEADER}\n`), 0)
   for (const line of lines) bytes += await writeAll(handle, Buffer.from(line), bytes)
   return bytes

@@ -21,7 +21,7 @@ export interface JsonStorageOptions extends StorageOptions {
  * everything that changes. Acknowledged pushes and outcomes survive `kill -9`. apalis's `JsonStorage`.
  */
 export class JsonStorage extends Storage {
-  /** Where the tasks are: an absolute path. */
+  /** Where the tasks are: an absolute path without links. */
   readonly path: string
   /** Lines of the file that could not be read when it was opened. They are in `<path>.damaged` now, and not in the file. */
   readonly damaged: readonly DamagedLine[]
@@ -30,10 +30,10 @@ export class JsonStorage extends Storage {
   private constructor(
     store: JsonStore,
     options: StorageOptions,
-    { path, temporary }: { readonly path: string; readonly temporary: boolean },
+    { temporary }: { readonly temporary: boolean },
   ) {
     super(store, options)
-    this.path = path
+    this.path = store.path
     this.damaged = store.damaged
     this.#temporary = temporary
   }
@@ -70,7 +70,7 @@ export class JsonStorage extends Storage {
     wholeNumber('JsonStorage.keepFinished', keepFinished)
     const store = await JsonStore.open({ path, clock, keepFinished, fsync })
     try {
-      return new JsonStorage(store, options, { path, temporary })
+      return new JsonStorage(store, options, { temporary })
     } catch (error) {
       // An option of the storage that cannot be used.
       await store.close()
@@ -79,8 +79,11 @@ export class JsonStorage extends Storage {
   }
 
   override async close(): Promise<void> {
-    await super.close()
-    if (this.#temporary) await rm(dirname(this.path), { recursive: true, force: true })
+    try {
+      await super.close()
+    } finally {
+      if (this.#temporary) await rm(dirname(this.path), { recursive: true, force: true })
+    }
   }
 }
 

@@ -34,6 +34,7 @@ import { Journal } from './journal.ts'
 import { openError } from './journal-file.ts'
 import type { DamagedLine, JournalReader } from './journal-lines.ts'
 import { Lock } from './lock.ts'
+import { realPathOf } from './files.ts'
 import { restore } from './restore.ts'
 
 /** How a {@link JsonStore} keeps rows. */
@@ -55,6 +56,8 @@ export class JsonStore implements TaskStore {
   readonly #journal: Journal
   readonly #lock: Lock
   readonly #options: JsonStoreOptions
+  /** The file, without links. */
+  readonly path: string
   /** Lines that could not be read when the file was opened: they were set aside. */
   readonly damaged: readonly DamagedLine[]
   readonly #signals = new Signals()
@@ -74,6 +77,7 @@ export class JsonStore implements TaskStore {
     this.#changes = new Changes()
     this.#memory = new MemoryStore({ clock, keepFinished, log: this.#changes.log })
     void this.#memory.listen((signal) => this.#untold.push(signal))
+    this.path = options.path
     this.damaged = saved.damaged.map(({ line, error }) => ({ line, error }))
     journal.compactWith({
       begin: () => {
@@ -89,14 +93,16 @@ export class JsonStore implements TaskStore {
 
   /** Opens a file of tasks, made where there is none. Rejects with a `BackendError` that names it. */
   static async open(options: JsonStoreOptions): Promise<JsonStore> {
-    const { path } = options
+    let { path } = options
     let lock: Lock | undefined
     let journal: Journal | undefined
     try {
+      // Whoever comes by a link meets the same lock, and what is written anew takes the place of the file and not of the link.
+      path = await realPathOf(path)
       lock = await Lock.take(path)
-      const opened = await Journal.open(options)
+      const opened = await Journal.open({ ...options, path })
       journal = opened.journal
-      const store = new JsonStore(options, lock, opened)
+      const store = new JsonStore({ ...options, path }, lock, opened)
       await store.#restore(opened.saved)
       return store
     } catch (error) {
@@ -215,6 +221,8 @@ export class JsonStore implements TaskStore {
   async #close(): Promise<void> {
     try {
       await this.#journal.close()
+    } catch (cause) {
+      throw this.#failed('close', 'unknown', cause)
     } finally {
       await this.#lock.release()
     }
@@ -244,9 +252,13 @@ export class JsonStore implements TaskStore {
     try {
       await this.#journal.flush()
     } catch (cause) {
-      const message = `${this.#options.path}: ${textOf(cause)}`
-      throw new BackendError(operation, message, { applied, cause })
+      throw this.#failed(operation, applied, cause)
     }
+  }
+
+  #failed(operation: string, applied: 'no' | 'unknown', cause: unknown): BackendError {
+    const message = `${this.#options.path}: ${textOf(cause)}`
+    return new BackendError(operation, message, { applied, cause })
   }
 
   async #restore({ queues, damaged }: JournalReader): Promise<void> {

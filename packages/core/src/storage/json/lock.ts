@@ -1,15 +1,21 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { promisify } from 'node:util'
 import { BackendError } from '../../errors/backend-errors.ts'
 import { sleep, systemClock } from '../../time/clock.ts'
+import { codeOf, statOf } from './files.ts'
 
 /** The pause before somebody else's look at a dead lock is over. */
 const RETRY_MS = 10
 /** No such look takes so long. */
 const ABANDONED_MS = 10_000
+
+/** How every lock begins. */
+const LOCK_BEGINS = '{"pid":'
+/** What {@link startOf} says of a process that has ended, and that nobody has taken notice of yet. */
+const ENDED = 'ended'
 
 /** Who has a file. */
 interface Owner {
@@ -42,10 +48,11 @@ export class Lock {
       if (await create(lockPath, text)) return new Lock(lockPath, text)
       const found = await read(lockPath)
       if (found === undefined) continue
+      if (!isOurs(found)) throw inTheWay(path, lockPath)
       const owner = ownerOf(found)
       if (owner !== undefined && (await isAlive(owner, own)))
         throw taken(path, lockPath, owner, own)
-      await discard(lockPath, found)
+      if (!(await discard(lockPath, found))) throw inTheWay(path, turnstileOf(lockPath))
     }
   }
 
@@ -58,8 +65,8 @@ export class Lock {
 /** False: there is one. Whole or not at all: others may look at any moment. */
 async function create(path: string, text: string): Promise<boolean> {
   const whole = `${path}.${randomUUID()}`
-  await writeFile(whole, text)
   try {
+    await writeFile(whole, text)
     await link(whole, path)
     return true
   } catch (error) {
@@ -69,7 +76,7 @@ async function create(path: string, text: string): Promise<boolean> {
       throw error
     return await createAtOnce(path, text)
   } finally {
-    await unlink(whole)
+    await unlink(whole).catch(() => undefined)
   }
 }
 
@@ -83,24 +90,41 @@ async function createAtOnce(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Takes away the lock of a process that is gone. One does so at a time, and looks again first: others may have been quicker. */
-async function discard(path: string, stale: string): Promise<void> {
-  const turnstile = `${path}.stale`
+/**
+ * Takes away the lock of a process that is gone. One does so at a time, and looks again first: others may have been
+ * quicker. False: it cannot be taken away.
+ */
+async function discard(path: string, stale: string): Promise<boolean> {
+  const turnstile = turnstileOf(path)
   try {
     await mkdir(turnstile)
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error
     await sleep(systemClock, RETRY_MS)
-    // Whoever was at it has died over it.
-    const { mtimeMs } = await stat(turnstile).catch(() => ({ mtimeMs: Infinity }))
-    if (systemClock.now() - mtimeMs > ABANDONED_MS) await rmdir(turnstile).catch(() => undefined)
-    return
+    return removeAbandoned(turnstile)
   }
   try {
     if ((await read(path)) === stale) await unlink(path)
+    return true
   } finally {
     await rmdir(turnstile)
   }
+}
+
+/** Takes away what somebody has left who died over it. False: that cannot be. */
+async function removeAbandoned(turnstile: string): Promise<boolean> {
+  const there = await statOf(turnstile)
+  if (there === undefined) return true
+  // Whoever set the clock back must not have to wait until it comes round.
+  if (Math.abs(systemClock.now() - there.mtimeMs) <= ABANDONED_MS) return true
+  return rmdir(turnstile).then(
+    () => true,
+    (error: unknown) => codeOf(error) === 'ENOENT',
+  )
+}
+
+function turnstileOf(path: string): string {
+  return `${path}.stale`
 }
 
 async function read(path: string): Promise<string | undefined> {
@@ -110,6 +134,11 @@ async function read(path: string): Promise<string | undefined> {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Whether it is a lock, or one that was not written to its end; a power cut may have left it full of NUL. */
+function isOurs(text: string): boolean {
+  return text.startsWith(LOCK_BEGINS) || LOCK_BEGINS.startsWith(text) || /^\0+$/.test(text)
 }
 
 /** Undefined: nobody can have written that. */
@@ -135,6 +164,7 @@ async function isAlive(owner: Owner, own: Owner): Promise<boolean> {
     if (codeOf(error) !== 'EPERM') return false
   }
   const started = await startOf(owner.pid)
+  if (started === ENDED) return false
   return started === undefined || owner.started === '' || started === owner.started
 }
 
@@ -144,16 +174,34 @@ async function startOf(pid: number): Promise<string | undefined> {
     if (process.platform === 'linux') {
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
       const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
-      // The second field is the name, which may hold anything; the start is the 22nd, in ticks since the boot.
-      const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+      // The second field is the name, which may hold anything; then comes the state, and as the 22nd the start, in ticks
+      // since the boot.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      const [state = '', ticks] = [fields[0], fields[19]]
+      if (isEnded(state)) return ENDED
       return ticks === undefined ? undefined : `${boot.trim()} ${ticks}`
     }
     if (process.platform === 'win32') return undefined
-    const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)])
-    return stdout.trim() || undefined
+    const columns = ['-o', 'state=', '-o', 'lstart=']
+    const { stdout } = await promisify(execFile)('ps', [...columns, '-p', String(pid)])
+    const [state = '', ...start] = stdout.trim().split(/\s+/)
+    return isEnded(state) ? ENDED : start.join(' ') || undefined
   } catch {
     return undefined
   }
+}
+
+/** A zombie: where nobody waits for it, it stays for ever. */
+function isEnded(state: string): boolean {
+  return state.startsWith('Z') || state.startsWith('X')
+}
+
+function inTheWay(path: string, what: string): BackendError {
+  return new BackendError(
+    'open',
+    `${path}: ${what} is in the way, and no lock; move it, or delete it`,
+    { transient: false, applied: 'no' },
+  )
 }
 
 function taken(path: string, lockPath: string, owner: Owner, own: Owner): BackendError {
@@ -164,10 +212,4 @@ function taken(path: string, lockPath: string, owner: Owner, own: Owner): Backen
     transient: false,
     applied: 'no',
   })
-}
-
-/** What Node says of an error of the system. */
-export function codeOf(error: unknown): string | undefined {
-  const code: unknown = (error as { readonly code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : undefined
 }

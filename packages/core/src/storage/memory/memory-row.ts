@@ -88,24 +88,7 @@ export function addError(row: MemoryRow, error: StoredError, now: number): void 
 
 /** What a worker gets of a row. */
 export function claimedRow(row: MemoryRow): ClaimedRow {
-  return { ...commonOf(row), lockedAt: row.lockedAt }
-}
-
-/** What everybody else gets of a row. */
-export function wholeRow(row: MemoryRow): Row {
-  return {
-    ...commonOf(row),
-    status: row.status,
-    ...(row.holder !== undefined && { lockedBy: row.holder.id, lockedAt: row.lockedAt }),
-    ...((row.status === 'done' || row.status === 'killed') && { finishedAt: row.finishedAt }),
-    ...(row.result !== undefined && { result: row.result }),
-  }
-}
-
-type Common = Omit<ClaimedRow, 'lockedAt'>
-
-function commonOf(row: MemoryRow): Common {
-  const copy: { -readonly [Field in keyof Common]: Common[Field] } = {
+  const copy: { -readonly [Field in keyof ClaimedRow]: ClaimedRow[Field] } = {
     id: row.id,
     args: row.args,
     priority: row.priority,
@@ -113,6 +96,7 @@ function commonOf(row: MemoryRow): Common {
     attempts: row.attempts,
     runAt: row.runAt,
     createdAt: row.createdAt,
+    lockedAt: row.lockedAt,
     epoch: row.epoch,
     rescues: row.rescues,
     releases: row.releases,
@@ -122,4 +106,16 @@ function commonOf(row: MemoryRow): Common {
   if (row.uniqueKey !== undefined) copy.uniqueKey = row.uniqueKey
   if (row.metadata !== undefined) copy.metadata = row.metadata
   return copy
+}
+
+/** What everybody else gets of a row. */
+export function wholeRow(row: MemoryRow): Row {
+  const { lockedAt, ...common } = claimedRow(row)
+  return {
+    ...common,
+    status: row.status,
+    ...(row.holder !== undefined && { lockedBy: row.holder.id, lockedAt }),
+    ...((row.status === 'done' || row.status === 'killed') && { finishedAt: row.finishedAt }),
+    ...(row.result !== undefined && { result: row.result }),
+  }
 }

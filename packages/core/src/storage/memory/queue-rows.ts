@@ -1,3 +1,4 @@
+import { PassageMap } from '../../internal/passage-map.ts'
 import { type Row, type StoreSignal, suspectRescues } from '../task-store.ts'
 import { FinishedRows } from './finished-rows.ts'
 import { type Incarnation, Incarnations } from './incarnations.ts'
@@ -44,7 +45,7 @@ export class QueueRows {
   readonly #log: QueueLog | undefined
   readonly #keys = new UniqueKeys()
   /** In order of insertion. */
-  readonly #table = new Map<string, MemoryRow>()
+  readonly #table = new PassageMap<string, MemoryRow>()
   readonly #ready = new ReadyRows()
   /** Those that are due and may be what kills the processes they run in. */
   readonly #suspects = new ReadyRows()

@@ -11,13 +11,13 @@ export interface PipeOptions<Item> {
   readonly id?: (item: Item, index: number) => string
   /**
    * When the source fails: the worker ends with a `WorkerError`, or goes on. A source that was given as a function is
-   * then opened anew, after a pause. @default 'end'
+   * then opened anew, after a pause; for another that is the end of it. @default 'end'
    */
   readonly onSourceError?: 'end' | 'continue'
   /**
-   * When an item cannot be stored, however often it is tried: the worker ends with a `WorkerError`, or goes on without it
-   * and tells so with a `dropped` event. What may pass, a storage that is away, is tried again in both cases.
-   * @default 'end'
+   * When an item cannot be stored, however often it is tried: the worker ends with a `WorkerError`, once the others are
+   * stored, or goes on without it and tells so with a `dropped` event. What may pass, a storage that is away, is tried
+   * again in both cases: while the worker runs, and for 10 seconds after its stop. @default 'end'
    */
   readonly onSinkError?: 'end' | 'continue'
   /** When the source has ended: the workers stay for what else comes to the queue, or stop once all its tasks have ended. @default 'stay' */

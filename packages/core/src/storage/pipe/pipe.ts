@@ -1,9 +1,11 @@
+import type { Readable } from 'node:stream'
 import { OptionError } from '../../internal/validate.ts'
 import type { QueueContext } from '../../task/task.ts'
 import type { Backend } from '../../backend/backend.ts'
 import type { Metrics, TaskSink } from '../capabilities.ts'
 import { checkPipeOptions, type PipeOptions } from './pipe-options.ts'
 import { PipedBackend } from './piped-backend.ts'
+import type { Items, Opener } from './source.ts'
 
 /** What can be piped: an iterable, an async iterable, a stream of Node or of the web; or a function that gives one, anew each time. */
 export type PipeSource<Item> =
@@ -37,19 +39,33 @@ export function pipe<Item>(source: PipeSource<Item>): Pipe<Item> {
   }
 }
 
-/** A function that gives an iterator; the same one each time where the source can be read only once. */
-function opener<Item>(source: PipeSource<Item>): () => AsyncIterator<Item> | Iterator<Item> {
-  if (typeof source === 'function') return () => iteratorOf(source())
+/** Opens a function's source anew each time; another only once, where it can be read only once. */
+function opener<Item>(source: PipeSource<Item>): Opener<Item> {
+  if (typeof source === 'function') return { open: () => itemsOf(source()), anew: true }
   // Refused at once, and not when a worker runs.
   if (!isIterable(source)) throw notIterable(source)
-  return () => iteratorOf(source)
+  if (isNodeStream(source)) keepError(source)
+  return { open: () => itemsOf(source), anew: false }
 }
 
-function iteratorOf<Item>(
-  source: AsyncIterable<Item> | Iterable<Item>,
-): AsyncIterator<Item> | Iterator<Item> {
+function itemsOf<Item>(source: AsyncIterable<Item> | Iterable<Item>): Items<Item> {
   if (!isIterable(source)) throw notIterable(source)
-  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const iterator =
+    Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  if (!isNodeStream(source)) return { iterator, destroy: undefined }
+  keepError(source)
+  // Its iterator ends it with the next item only, and that may never come.
+  return { iterator, destroy: () => source.destroy() }
+}
+
+function isNodeStream(source: object): source is Readable {
+  const { destroy, on, pipe: pipes } = source as Partial<Readable>
+  return [destroy, on, pipes].every((method) => typeof method === 'function')
+}
+
+/** Nobody may read it by the time it fails, and then that would end the process. Its iterator throws it to whoever does. */
+function keepError(stream: Readable): void {
+  stream.on('error', () => {})
 }
 
 function isIterable(source: unknown): source is AsyncIterable<unknown> | Iterable<unknown> {

@@ -15,7 +15,7 @@ import { type Clock, systemClock, type Timer } from '../../time/clock.ts'
 import type { CheckedPipe } from './pipe-options.ts'
 import type { PipeTarget } from './pipe.ts'
 import { Pump } from './pump.ts'
-import { Source } from './source.ts'
+import { type Opener, Source } from './source.ts'
 
 type Claimed<Args> = Task<Args, QueueContext> | Undecodable<QueueContext>
 
@@ -42,7 +42,7 @@ export class PipedBackend<in out Item, out Args, in Result = unknown> implements
   readonly middleware?: () => Layer
   readonly #queue: PipeTarget<Item, Args, Result>
   readonly #options: CheckedPipe<Item>
-  readonly #open: () => AsyncIterator<Item> | Iterator<Item>
+  readonly #opener: Opener<Item>
   /** Those of the workers that run. */
   readonly #streams = new Map<TaskStream<Args, QueueContext>, WorkerContext>()
   #pump: Pump<Item> | undefined
@@ -52,12 +52,12 @@ export class PipedBackend<in out Item, out Args, in Result = unknown> implements
   #onChange = new Set<() => void>()
 
   constructor(
-    open: () => AsyncIterator<Item> | Iterator<Item>,
+    opener: Opener<Item>,
     queue: PipeTarget<Item, Args, Result>,
     options: CheckedPipe<Item>,
   ) {
     const { name, clock = systemClock, codec, backoff, maxReleases } = queue
-    this.#open = open
+    this.#opener = opener
     this.#queue = queue
     this.#options = options
     this.name = name
@@ -82,7 +82,7 @@ export class PipedBackend<in out Item, out Args, in Result = unknown> implements
     }
     this.#streams.set(stream, worker)
     this.#pump ??= new Pump({
-      source: new Source(this.#open),
+      source: new Source(this.#opener),
       queue: this.#queue,
       clock: this.clock,
       options: this.#options,
@@ -126,14 +126,14 @@ export class PipedBackend<in out Item, out Args, in Result = unknown> implements
     const worker = this.#streams.get(stream)
     this.#streams.delete(stream)
     // One that has lost its lease goes on under another.
-    const last = this.#streams.size === 0 && worker?.isShuttingDown() === true
+    const last = this.#streams.size === 0 && worker?.isShuttingDown() === true ? worker : undefined
     const pump = this.#pump
-    if (last) {
+    if (last !== undefined) {
       this.#pump = undefined
       this.#looking?.cancel()
       this.#drained = false
     }
-    await Promise.all([tasks.close(unstarted), last && pump?.stop()])
+    await Promise.all([tasks.close(unstarted), last !== undefined && pump?.stop(last)])
   }
 
   /** Something has happened that those who wait may have to know. */

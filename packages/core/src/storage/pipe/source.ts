@@ -1,18 +1,29 @@
 import { turn } from '../../time/clock.ts'
 
 /** Something that gives items, one after the other. */
-type Items<Item> = AsyncIterator<Item> | Iterator<Item>
+export interface Items<Item> {
+  readonly iterator: AsyncIterator<Item> | Iterator<Item>
+  /** Ends what gives them, also while it waits for the next one. */
+  readonly destroy: (() => unknown) | undefined
+}
+
+/** How a source is opened. */
+export interface Opener<Item> {
+  readonly open: () => Items<Item>
+  /** Whether it can be opened again, once it has failed. */
+  readonly anew: boolean
+}
 
 /** A source that is read in lists: what comes at once comes together. */
 export class Source<Item> {
-  readonly #open: () => Items<Item>
+  readonly #opener: Opener<Item>
   #items: Items<Item> | undefined
   /** An item that was asked for and has not come. */
   #asked: Promise<IteratorResult<Item>> | undefined
   ended = false
 
-  constructor(open: () => Items<Item>) {
-    this.#open = open
+  constructor(opener: Opener<Item>) {
+    this.#opener = opener
   }
 
   /**
@@ -35,11 +46,12 @@ export class Source<Item> {
     return items.length === 0 ? undefined : items
   }
 
-  /** Begins anew, where the source can. */
-  reopen(): void {
+  /** Begins anew after a failure. False: the source cannot, and has ended. */
+  reopen(): boolean {
     this.#items = undefined
     this.#asked = undefined
-    this.ended = false
+    this.ended = !this.#opener.anew
+    return this.#opener.anew
   }
 
   /** Ends the source. What it was asked for and still gives, later, goes to `late`. */
@@ -53,14 +65,16 @@ export class Source<Item> {
       },
       () => undefined,
     )
-    // It may wait for its next item for ever, and nobody waits for that.
-    void (async () => this.#items?.return?.())().catch(() => undefined)
+    const items = this.#items
     this.#items = undefined
+    // It may wait for its next item for ever, and nobody waits for that.
+    void (async () => items?.iterator.return?.())().catch(() => undefined)
+    items?.destroy?.()
   }
 
   async #next(): Promise<IteratorResult<Item>> {
-    this.#items ??= this.#open()
-    return await this.#items.next()
+    this.#items ??= this.#opener.open()
+    return await this.#items.iterator.next()
   }
 }
 

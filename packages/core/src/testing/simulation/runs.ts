@@ -78,14 +78,10 @@ export class Runs {
   #checkOwner(run: RunRecord): void {
     const { id, epoch, incarnation, actor } = run
     const epochs = this.#epochsOf(run.queue, id)
-    const first = !epochs.has(epoch)
-    if (first) epochs.set(epoch, { returned: false, interrupted: false })
+    if (!epochs.has(epoch)) epochs.set(epoch, { returned: false, interrupted: false })
     else if (!run.bound.again) this.#history.fail('one owner', `${id}@${epoch} ran twice`)
     const { trustedUntil = 0, name } = this.#leases.find(incarnation) ?? {}
     if (trustedUntil <= this.#history.now) {
-      // Called again it goes on as any handler may whose process has just stood still, until its signal aborts.
-      run.aborted = !first
-      if (!first) return
       this.#history.fail('one owner', `${id}@${epoch} began although ${name} has no trusted lease`)
     }
     for (const other of this.#open) {

@@ -3,6 +3,7 @@ import { planOf } from './draw-plan.ts'
 import type { SimulationReduction } from './plan.ts'
 import { SimulationError } from './simulation-error.ts'
 import { SimulationRun } from './simulation-run.ts'
+import { drawnStacks } from './drawn-stacks.ts'
 import { coreStacks, type SimulatedStack } from './stacks.ts'
 
 /** What to simulate, and on what. */
@@ -10,7 +11,7 @@ export interface SimulateOptions<Tx = never> extends SimulationReduction {
   /** Makes the harness that a seed runs on; it is closed afterwards. */
   readonly harness: () => BareHarness<Tx> | Promise<BareHarness<Tx>>
   readonly seed: number
-  /** What workers are made of: each has one of these. @default what core has */
+  /** What workers are made of: each has one of these. @default what core has, in fixed stacks and in drawn ones */
   readonly stacks?: readonly SimulatedStack[]
 }
 
@@ -28,7 +29,7 @@ export interface SimulatedRun {
 export async function simulate<Tx = never>({
   harness: makeHarness,
   seed,
-  stacks = coreStacks,
+  stacks = [...coreStacks, ...drawnStacks],
   ...reduction
 }: SimulateOptions<Tx>): Promise<SimulatedRun> {
   const plan = planOf(seed, reduction)

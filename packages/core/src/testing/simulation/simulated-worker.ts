@@ -153,6 +153,7 @@ export class SimulatedWorker<Tx> implements CallingWorker {
         claimBatch,
         acknowledgementBuffer,
         layers: this.stack.layers(tools),
+        steps: this.stack.steps?.(tools) ?? [],
         listener: (event) => this.#heard(event),
       },
     )

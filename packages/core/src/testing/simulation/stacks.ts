@@ -11,11 +11,15 @@ import type { Layer } from '../../service/service.ts'
 import { use } from '../../service/use.ts'
 import { constant } from '../../task/backoff.ts'
 import type { QueueContext } from '../../task/task.ts'
+import type { BoundWorkerBuilder } from '../../worker/worker-builder.ts'
 
 /** What the tasks of a simulation carry. */
 export interface SimulatedJob {
   readonly n: number
 }
+
+/** The builder of a simulated worker. */
+export type SimulatedBuilder = BoundWorkerBuilder<SimulatedJob, number, {}, QueueContext>
 
 /** What a stack may use. */
 export interface StackTools {
@@ -41,6 +45,10 @@ export interface SimulatedStack {
   readonly sheds?: boolean
   /** Outermost first. */
   readonly layers: (tools: StackTools) => readonly Layer[]
+  /** Steps of the worker's builder that are more than a layer, inside of the layers. @default none */
+  readonly steps?: (
+    tools: StackTools,
+  ) => readonly ((builder: SimulatedBuilder) => SimulatedBuilder)[]
   /** What the worker gets for its backend. @default the queue itself */
   readonly backend?: (tools: StackTools) => Backend<SimulatedJob, number, QueueContext>
 }

@@ -1,43 +1,14 @@
 import assert from 'node:assert/strict'
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { isBackendError } from '../../../src/errors/backend-errors.ts'
-import { JsonStore } from '../../../src/storage/json/json-store.ts'
-import type { NewRow, Row, StoreWorker } from '../../../src/storage/task-store.ts'
+import type { JsonStore } from '../../../src/storage/json/json-store.ts'
+import type { Row } from '../../../src/storage/task-store.ts'
 import { TestClock } from '../../../src/testing/test-clock.ts'
+import { newPath, open, queue, row, worker } from './lab.ts'
 
-const queue = 'emails'
-const worker: StoreWorker = { id: 'w', queue, name: 'w', leaseMs: 30_000, layers: [] }
 const failure = { name: 'Error', message: 'it failed' }
-const folders: string[] = []
-
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-})
-
-function newPath(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'apalis-journal-'))
-  folders.push(folder)
-  return join(folder, 'tasks.jsonl')
-}
-
-function open(path: string, clock = new TestClock(), keepFinished = 100): Promise<JsonStore> {
-  return JsonStore.open({ path, clock, keepFinished, fsync: false })
-}
-
-function row(id: string, rest: Partial<NewRow> = {}): NewRow {
-  return { id, args: '{"n":1}', priority: 0, attempts: 5, ...rest }
-}
 
 async function rowsOf(store: JsonStore): Promise<readonly Row[]> {
   return store.list(queue, { offset: 0, limit: 1_000 })
@@ -74,12 +45,12 @@ async function work(store: JsonStore, clock: TestClock): Promise<void> {
 test('a file that is opened again holds everything as it was', async () => {
   const path = newPath()
   const clock = new TestClock()
-  const before = await open(path, clock)
+  const before = await open(path, { clock })
   await work(before, clock)
   const rows = await rowsOf(before)
   const [counts, queues] = [await before.count(queue), await before.queues()]
   await before.close()
-  const after = await open(path, clock)
+  const after = await open(path, { clock })
   assert.deepEqual(await rowsOf(after), rows)
   assert.deepEqual(await after.count(queue), counts)
   assert.deepEqual(await after.queues(), queues)
@@ -92,12 +63,12 @@ test('a file that is opened again holds everything as it was', async () => {
 test('what was running when the process ended is rescued at once, with one rescue more', async () => {
   const path = newPath()
   const clock = new TestClock()
-  const before = await open(path, clock)
+  const before = await open(path, { clock })
   await before.insert(queue, [row('a')])
   await before.register(worker)
   await before.claim(worker, 1, { suspects: 0 })
   await before.close()
-  const after = await open(path, clock)
+  const after = await open(path, { clock })
   const next = { ...worker, id: 'next' }
   await after.register(next)
   assert.equal((await after.beat(next)).rescueIn, 0)
@@ -113,7 +84,7 @@ test('what was running when the process ended is rescued at once, with one rescu
 test('a person can read it: arguments and results stand there as the JSON that they are', async () => {
   const path = newPath()
   const clock = new TestClock()
-  const store = await open(path, clock)
+  const store = await open(path, { clock })
   await work(store, clock)
   await store.close()
   const text = readFileSync(path, 'utf8')
@@ -126,7 +97,7 @@ test('a person can read it: arguments and results stand there as the JSON that t
 test('cut off at any byte, it opens with everything that was whole before the cut', async () => {
   const path = newPath()
   const clock = new TestClock()
-  const store = await open(path, clock)
+  const store = await open(path, { clock })
   await work(store, clock)
   await store.close()
   const whole = readFileSync(path)
@@ -134,14 +105,14 @@ test('cut off at any byte, it opens with everything that was whole before the cu
   const expected: { readonly end: number; readonly rows: readonly Row[] }[] = []
   for (let end = whole.indexOf(10) + 1; end > 0; end = whole.indexOf(10, end) + 1) {
     writeFileSync(path, whole.subarray(0, end))
-    const part = await open(path, clock)
+    const part = await open(path, { clock })
     expected.push({ end, rows: await rowsOf(part) })
     await part.close()
   }
   assert.ok(expected.length > 5)
   for (let length = 0; length <= whole.length; length += 1) {
     writeFileSync(path, whole.subarray(0, length))
-    const cut = await open(path, clock)
+    const cut = await open(path, { clock })
     // One whose end is all that is missing is whole.
     const rows = expected.findLast(({ end }) => end - 1 <= length)?.rows ?? []
     assert.deepEqual(await rowsOf(cut), rows, `cut at ${length}`)
@@ -152,7 +123,7 @@ test('cut off at any byte, it opens with everything that was whole before the cu
     }
     await cut.insert(queue, [row(`after-${length}`)])
     await cut.close()
-    const again = await open(path, clock)
+    const again = await open(path, { clock })
     assert.equal((await rowsOf(again)).length, rows.length + 1, `cut at ${length}`)
     await again.close()
   }
@@ -184,6 +155,36 @@ test('a line in the middle that cannot be read is named and set aside; the other
     assert.equal(aside.length, index + 1)
     assert.equal((JSON.parse(aside[index] ?? '') as { text: string }).text, damage)
   }
+})
+
+test('a change of a task that was set aside costs nothing else of its line', async (context) => {
+  const path = newPath()
+  const clock = new TestClock()
+  const store = await open(path, { clock })
+  await store.insert(queue, [row('lost')])
+  await store.insert(queue, [row('kept')])
+  await store.register(worker)
+  const { rows } = await store.claim(worker, 2, { suspects: 0 })
+  await store.settle(
+    worker,
+    rows.map(({ id, epoch }) => ({ id, epoch, outcome: { type: 'done' } as const })),
+  )
+  await store.close()
+  const lines = readFileSync(path, 'utf8').split('\n')
+  assert.match(lines[1] ?? '', /lost/)
+  lines[1] = '{'
+  writeFileSync(path, lines.join('\n'))
+  context.mock.method(process, 'emitWarning', () => {})
+  const opened = await open(path, { clock })
+  assert.deepEqual(
+    (await rowsOf(opened)).map(({ id, status }) => [id, status]),
+    [['kept', 'done']],
+  )
+  assert.deepEqual(
+    opened.damaged.map(({ line }) => line),
+    [2, 4, 5],
+  )
+  await opened.close()
 })
 
 test('bytes that are no text are damage, too', async (context) => {
@@ -226,7 +227,7 @@ test('a file of somebody else is refused, and stays as it is', async () => {
 test('it is written anew when it has grown, while it is written to', async () => {
   const path = newPath()
   const clock = new TestClock()
-  const store = await open(path, clock, 10)
+  const store = await open(path, { clock, keepFinished: 10 })
   const args = JSON.stringify('x'.repeat(4_000))
   await store.register(worker)
   let file = statSync(path).ino
@@ -251,7 +252,7 @@ test('it is written anew when it has grown, while it is written to', async () =>
   }
   const before = await rowsOf(store)
   await store.close()
-  const again = await open(path, clock, 10)
+  const again = await open(path, { clock, keepFinished: 10 })
   assert.deepEqual(await rowsOf(again), before)
   await again.close()
 })

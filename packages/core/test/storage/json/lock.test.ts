@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
@@ -66,11 +66,32 @@ test('whoever works on another machine cannot be asked: the file to delete is na
   await assert.rejects(Lock.take(path), refusal(`delete ${path}.lock`))
 })
 
-test('what is no lock does not lock', async () => {
-  for (const text of ['', '{', 'null', '{"pid":"1"}', '{"pid":-1,"host":"a","started":"b"}']) {
+test('a lock that was not written to its end, or holds nonsense, does not lock', async () => {
+  for (const text of ['', '{', '{"pid":"1"}', '{"pid":-1,"host":"a","started":"b"}', '\0\0\0']) {
     writeFileSync(`${path}.lock`, text)
     await (await Lock.take(path)).release()
   }
+})
+
+test('a file of somebody else that has the name of the lock stays, and is named', async () => {
+  for (const text of ['null', '# yarn lockfile v1\n', '{"name":"x"}']) {
+    writeFileSync(`${path}.lock`, text)
+    await assert.rejects(Lock.take(path), refusal(`${path}.lock is in the way`))
+    assert.equal(readFileSync(`${path}.lock`, 'utf8'), text)
+  }
+})
+
+test('a process that has ended, and that its parent takes no notice of, is gone', async () => {
+  // The sleep becomes a child of whatever the shell becomes.
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'])
+  const [chunk] = (await once(parent.stdout, 'data')) as [Buffer]
+  const pid = Number(String(chunk))
+  const state = (): string =>
+    spawnSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).stdout
+  while (!state().startsWith('Z')) await new Promise(setImmediate)
+  writeFileSync(`${path}.lock`, JSON.stringify({ pid, host: hostname(), started: '' }))
+  await (await Lock.take(path)).release()
+  parent.kill()
 })
 
 test('of many that find the lock of a dead process one gets it', async () => {
@@ -90,6 +111,17 @@ test('a process that died while it took a dead lock away is in nobody’s way', 
   const longAgo = new Date(Date.now() - 60_000)
   utimesSync(`${path}.lock.stale`, longAgo, longAgo)
   await (await Lock.take(path)).release()
+})
+
+test('what stands in the way of taking a dead lock away is named, and not waited for without end', async () => {
+  writeFileSync(`${path}.lock`, JSON.stringify({ pid: 2 ** 30, host: hostname(), started: '' }))
+  const turnstile = `${path}.lock.stale`
+  writeFileSync(turnstile, '')
+  for (const years of [-1, 1]) {
+    const then = new Date(Date.now() + years * 365 * 86_400_000)
+    utimesSync(turnstile, then, then)
+    await assert.rejects(Lock.take(path), refusal(`${turnstile} is in the way`))
+  }
 })
 
 test('what somebody else has put there is not taken away at the release', async () => {
