@@ -21,7 +21,7 @@ begin
 end $$;
 
 create function apalis.insert_rows_1(
-  p_queue text, p_ids text[], p_args text[], p_rest json, p_priority smallint, p_attempts int, p_now bigint
+  p_queue text, p_ids text[], p_args text[], p_rest json, p_priority smallint, p_attempts int, p_plain boolean, p_now bigint
 ) returns text ${INNER} as $$
 declare
   v_queue int := apalis.queue_1(p_queue);
@@ -36,7 +36,25 @@ declare
   v_futures int := 0;
   v_holders text[];
   v_left int[];
+  v_tally bigint;
 begin
+  if p_plain then
+    -- Most pushes meet nobody. Who is told of a conflict pays for that alone; who asks beforehand pays for each row.
+    begin
+      insert into apalis.task (seq, run_at, created_at, queue, attempts, priority, lane, id, args)
+        select r.seq, p_now, p_now, v_queue, p_attempts, p_priority, 1, r.id, r.args
+        from (select nextval('apalis.task_seq') as seq, r.id, r.args from unnest(p_ids, p_args) as r(id, args)) r
+        order by r.id;
+      insert into apalis.tally (queue, pending) values (v_queue, v_count) returning n into v_tally;
+      if v_tally % 256 = 0 then
+        perform apalis.add_up_1(v_queue);
+      end if;
+      return null;
+    exception when unique_violation then
+      -- Somebody is there.
+      null;
+    end;
+  end if;
   select array_agg(nextval('apalis.task_seq')) into v_seqs from generate_series(1, v_count);
   if p_rest is not null then
     select count(*) > 0 into v_keyed from json_to_recordset(p_rest) as r("uniqueKey" text)
@@ -109,7 +127,7 @@ declare
 begin
   if p_refuse then
     begin
-      v_answer := apalis.insert_rows_1(p_queue, p_ids, p_args, p_rest::json, p_priority, p_attempts, v_now);
+      v_answer := apalis.insert_rows_1(p_queue, p_ids, p_args, p_rest::json, p_priority, p_attempts, false, v_now);
       if v_answer is not null then
         raise exception using errcode = 'AP001';
       end if;
@@ -118,7 +136,8 @@ begin
       null;
     end;
   else
-    v_answer := apalis.insert_rows_1(p_queue, p_ids, p_args, p_rest::json, p_priority, p_attempts, v_now);
+    v_answer := apalis.insert_rows_1(p_queue, p_ids, p_args, p_rest::json, p_priority, p_attempts,
+      p_rest is null and p_tell is null and cardinality(p_ids) >= 8, v_now);
   end if;
   -- Inside a transaction of the caller's: heard when that is committed.
   if p_tell is not null then
