@@ -15,6 +15,7 @@ const storages: readonly Storage[] = [
   { name: 'memory', test: 'packages/core/test/conformance/memory' },
   { name: 'JSON file', test: 'packages/core/test/conformance/json' },
   { name: 'SQLite', test: 'packages/sqlite/test/conformance-file' },
+  { name: 'PostgreSQL', test: 'packages/postgres/test/conformance-server' },
 ]
 
 /** What ran of one storage: by subject how many cases passed, and how many were skipped for which reason. */

@@ -62,8 +62,10 @@ begin
 end $$;
 
 create function apalis.settle_rows_1(
-  p_queue int, p_worker int, p_ids text[], p_epochs int[], p_results text[], p_others json, p_now bigint
-) returns text ${INNER} as $$
+  p_queue int, p_worker int, p_ids text[], p_epochs int[], p_results text[], p_others json, p_now bigint,
+  -- Something may be due; what was not applied, by its number, and whether it was before; what has ended.
+  out due boolean, out late json, out ended text[]
+) ${INNER} as $$
 declare
   v_count int := cardinality(p_ids);
   v_others int := 0;
@@ -76,8 +78,6 @@ declare
   v_claims bigint[];
   v_counts int[];
   v_part bigint[];
-  v_awaited text[];
-  v_late json;
   v_due boolean := false;
   v_pending int := 0;
   v_failed int := 0;
@@ -101,7 +101,7 @@ begin
         where t.ctid = any(v_tids) and t.epoch = p_epochs[1] and t.status = 1 and t.worker = p_worker
         returning t.claim
       ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
-      select array_agg(g.claim), array_agg(g.runs), sum(g.runs) into v_claims, v_counts, v_applied from g;
+      select array_agg(g.claim), array_agg(g.runs), coalesce(sum(g.runs), 0) into v_claims, v_counts, v_applied from g;
     else
       with u as (
         update apalis.task t set status = 2, finished_at = p_now, releases = 0, result = p_results[r.ord],
@@ -110,7 +110,7 @@ begin
         where t.ctid = r.tid and t.epoch = p_epochs[r.ord] and t.status = 1 and t.worker = p_worker
         returning t.claim
       ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
-      select array_agg(g.claim), array_agg(g.runs), sum(g.runs) into v_claims, v_counts, v_applied from g;
+      select array_agg(g.claim), array_agg(g.runs), coalesce(sum(g.runs), 0) into v_claims, v_counts, v_applied from g;
     end if;
     if v_applied < cardinality(v_ords) then
       -- Twice in one call, or taken in this moment: those that are done now, and each once.
@@ -136,7 +136,7 @@ begin
       from rows from (json_to_recordset(p_others) as (id text, epoch int, type smallint, ms double precision, error jsonb))
         with ordinality as r(id, epoch, type, ms, error, ord)
       cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1) f
-      order by r.id
+      order by r.id, r.ord
     ), u as (
       update apalis.task t set
         status = r.type,
@@ -172,16 +172,13 @@ begin
     if cardinality(v_killed) > 0 then
       insert into apalis.ended (at, queue, status, ids) values (p_now, p_queue, 4, v_killed);
     end if;
-    if cardinality(v_done) + cardinality(v_killed) > 0 then
-      v_awaited := apalis.tell_1(p_queue, v_done || v_killed);
-    end if;
   end if;
   if cardinality(v_ords) < v_count + v_others then
     -- Those that were not applied, and whether the row already shows that outcome of that claim.
     select json_agg(json_build_array(r.ord, exists (
         select from apalis.task t where t.queue = p_queue and t.id = r.id and t.epoch = r.epoch and t.worker = p_worker
           and t.status = r.type)))
-      into v_late
+      into late
       from (
         select r.id, r.epoch, 2::smallint as type, r.ord from unnest(p_ids, p_epochs) with ordinality as r(id, epoch, ord)
         union all
@@ -190,8 +187,8 @@ begin
       ) r
       where not (r.ord = any(v_ords));
   end if;
-  return concat('{"due":', case when v_due then 'true' else 'false' end, ',"late":', coalesce(v_late, 'null'),
-    ',"awaited":', coalesce(to_json(v_awaited), 'null'), '}');
+  due := v_due;
+  ended := v_done || v_killed;
 end $$;
 
 -- Makes due rows claimable, those due longest first. Gives back when the next is due that is not claimable.
@@ -291,8 +288,10 @@ declare
   v_paused boolean;
   v_end bigint;
   v_alone boolean;
-  v_settled text;
+  v_settles boolean := p_ids is not null or p_others is not null;
+  v_settled record;
   v_claimed text;
+  v_awaited text[];
 begin
   select w.queue, w.id, q.paused, w.lease_end,
       not exists (select from apalis.worker o where o.queue = q.id and o.id <> w.id and o.lease_end > v_now)
@@ -301,8 +300,9 @@ begin
   if p_limit is not null and (v_end is null or v_end <= v_now) then
     return '{"lost":true}';
   end if;
-  if p_ids is not null or p_others is not null then
-    v_settled := apalis.settle_rows_1(v_queue, v_worker, coalesce(p_ids, '{}'), p_epochs, p_results, p_others::json, v_now);
+  if v_settles then
+    select * into v_settled
+      from apalis.settle_rows_1(v_queue, v_worker, coalesce(p_ids, '{}'), p_epochs, p_results, p_others::json, v_now);
   else
     -- A claim that a crash of the server undoes was nobody's: who made it is no longer believed.
     perform set_config('synchronous_commit', 'off', true);
@@ -312,6 +312,14 @@ begin
   elsif p_limit is not null then
     v_claimed := apalis.claim_rows_1(v_queue, v_worker, p_limit, p_suspects, v_alone, v_now);
   end if;
-  return concat('{"settled":', coalesce(v_settled, 'null'), ',"claimed":', coalesce(v_claimed, 'null'), '}');
+  if not v_settles then
+    return concat('{"settled":null,"claimed":', coalesce(v_claimed, 'null'), '}');
+  end if;
+  -- Last, since a kill that waits for this may hold a row that a claim waits for.
+  if cardinality(v_settled.ended) > 0 then
+    v_awaited := apalis.tell_1(v_queue, v_settled.ended);
+  end if;
+  return concat('{"settled":{"due":', to_json(v_settled.due), ',"late":', coalesce(v_settled.late, 'null'),
+    ',"awaited":', coalesce(to_json(v_awaited), 'null'), '},"claimed":', coalesce(v_claimed, 'null'), '}');
 end $$;
 `
