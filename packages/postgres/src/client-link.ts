@@ -5,10 +5,11 @@ import type {
   PostgresResult,
 } from './client.ts'
 import { within } from './deadline.ts'
-import { GivenUp, type Link, type RunOptions } from './link.ts'
+import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
 
 /** Statements over one connection of the caller's, one after the other. */
 export class ClientLink implements Link {
+  readonly direct = false
   readonly #client: PostgresClient
 
   constructor(client: PostgresClient) {
@@ -21,20 +22,26 @@ export class ClientLink implements Link {
 
   async listen(
     channel: string,
-    onMessage: (message: PostgresNotification) => void,
-    onEnd: (error: unknown) => void,
+    { onMessage, onEnd }: Subscriber,
     options: RunOptions,
   ): Promise<AsyncDisposable> {
     const client = this.#client
-    const ended = (): void => onEnd(new Error('the connection was closed'))
-    client.on('notification', onMessage)
-    client.on('error', onEnd)
-    client.on('end', ended)
+    const heard = (message: PostgresNotification): void => {
+      if (message.channel === channel) onMessage(message.payload)
+    }
+    const lost = (error: unknown): void => {
+      detach()
+      onEnd(error)
+    }
+    const ended = (): void => lost(new Error('the connection was closed'))
     const detach = (): void => {
-      client.removeListener('notification', onMessage)
-      client.removeListener('error', onEnd)
+      client.removeListener('notification', heard)
+      client.removeListener('error', lost)
       client.removeListener('end', ended)
     }
+    client.on('notification', heard)
+    client.on('error', lost)
+    client.on('end', ended)
     try {
       await query(client, `LISTEN "${channel}"`, [], options)
     } catch (error) {
@@ -42,10 +49,8 @@ export class ClientLink implements Link {
       throw error
     }
     return {
-      [Symbol.asyncDispose]: async () => {
-        detach()
-        await query(client, `UNLISTEN "${channel}"`, [], options)
-      },
+      // It listens on: others may do so by the same connection.
+      [Symbol.asyncDispose]: async () => detach(),
     }
   }
 
@@ -56,6 +61,7 @@ export class ClientLink implements Link {
 
 /** Statements to PostgreSQL in this process. */
 export class InProcessLink implements Link {
+  readonly direct = true
   readonly #database: PostgresInProcess
 
   constructor(database: PostgresInProcess) {
@@ -66,13 +72,8 @@ export class InProcessLink implements Link {
     return query(this.#database, text, values, options)
   }
 
-  async listen(
-    channel: string,
-    onMessage: (message: PostgresNotification) => void,
-  ): Promise<AsyncDisposable> {
-    const unlisten = await this.#database.listen(channel, (payload) =>
-      onMessage({ channel, payload }),
-    )
+  async listen(channel: string, { onMessage }: Subscriber): Promise<AsyncDisposable> {
+    const unlisten = await this.#database.listen(channel, onMessage)
     return { [Symbol.asyncDispose]: unlisten }
   }
 

@@ -1,24 +1,22 @@
 import { BackendError, type Inserted, type InsertOptions, type NewRow } from '@apalis/core'
-import type { Calls } from './calls.ts'
 import type { PostgresTransaction } from './client.ts'
+import type { Session } from './session.ts'
 
 /** The largest instant that a Date can show, in milliseconds since 1970. */
 const LAST_INSTANT = 8_640_000_000_000_000
 
-/** What {@link insertRows} needs. */
-export interface InsertDeps {
-  readonly calls: Calls
-  readonly offset: number
-  /** What to send to those who listen when a transaction of the caller's commits. */
-  readonly tell: string
+/** How to insert. */
+export interface Inserting extends InsertOptions<PostgresTransaction> {
+  /** What to send to those who listen when the caller's transaction commits. */
+  readonly tell: string | null
 }
 
 /** See `TaskStore.insert`. */
 export async function insertRows(
-  { calls, offset, tell }: InsertDeps,
+  { calls, offset }: Session,
   queue: string,
   rows: readonly NewRow[],
-  { within, refuseExisting = false }: InsertOptions<PostgresTransaction>,
+  { within, refuseExisting = false, tell }: Inserting,
 ): Promise<readonly Inserted[]> {
   for (const row of rows) checkOrder('insert', row)
   const [first] = rows
@@ -35,7 +33,7 @@ export async function insertRows(
       first.priority,
       first.attempts,
       refuseExisting,
-      within === undefined ? null : tell,
+      tell,
       offset,
     ],
     { within },

@@ -1,4 +1,4 @@
-import type { PostgresNotification, PostgresResult } from './client.ts'
+import type { PostgresResult } from './client.ts'
 
 /** How to run a statement. */
 export interface RunOptions {
@@ -8,17 +8,21 @@ export interface RunOptions {
   readonly timeoutMs: number
 }
 
+/** Who listens. */
+export interface Subscriber {
+  readonly onMessage: (payload: string | undefined) => void
+  /** The connection was lost. Not called after the disposal. */
+  readonly onEnd: (error: unknown) => void
+}
+
 /** The way of statements to the server, and of notifications back. */
 export interface Link {
+  /** Nothing stands between: what is sent is heard by whoever listens. False: nobody knows. */
+  readonly direct: boolean
   /** Runs one statement in a transaction of its own. */
   run(text: string, values: readonly unknown[], options: RunOptions): Promise<PostgresResult>
-  /** Listens on a channel. `onEnd`: the connection was lost; not called after the disposal. */
-  listen(
-    channel: string,
-    onMessage: (message: PostgresNotification) => void,
-    onEnd: (error: unknown) => void,
-    options: RunOptions,
-  ): Promise<AsyncDisposable>
+  /** Listens on a channel. */
+  listen(channel: string, subscriber: Subscriber, options: RunOptions): Promise<AsyncDisposable>
   /** Lets go of what is the storage's own. */
   close(): Promise<void>
 }

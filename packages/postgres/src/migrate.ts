@@ -87,6 +87,20 @@ end
 $apalis$`
 }
 
+const STATE = `SELECT to_regclass($1) IS NOT NULL AS there,
+  current_setting('default_transaction_isolation') AS isolation,
+  current_setting('server_version_num')::int AS server`
+const OLDEST_SERVER = 130_000
+
+interface State {
+  readonly there: boolean
+  readonly isolation: string
+  /** As the server numbers itself: 180004 is 18.4. */
+  readonly server: number
+}
+
+const NO_STATE: State = { there: false, isolation: 'unknown', server: 0 }
+
 interface Found {
   readonly version: number
   readonly breaks: readonly number[]
@@ -94,10 +108,20 @@ interface Found {
 
 async function readVersion(link: Link, schema: string, timeoutMs: number): Promise<Found> {
   const table = `"${schema}".migration`
-  const { rows: there } = await link.run('SELECT to_regclass($1) IS NOT NULL AS there', [table], {
-    timeoutMs,
-  })
-  if (!isThere(there[0])) return { version: 0, breaks: [] }
+  const { rows: state } = await link.run(STATE, [table], { timeoutMs })
+  // Columns of ours.
+  const [{ there, isolation, server } = NO_STATE] = state as readonly State[]
+  if (server < OLDEST_SERVER) {
+    throw refuse(
+      `the server is PostgreSQL ${Math.floor(server / 10_000)}, and 13 is the oldest that will do`,
+    )
+  }
+  if (isolation !== 'read committed') {
+    throw refuse(
+      `transactions are ${isolation} by default, and have to be read committed: ALTER ROLE … SET default_transaction_isolation = 'read committed'`,
+    )
+  }
+  if (!there) return { version: 0, breaks: [] }
   const { rows } = await link.run(`SELECT version, breaks FROM ${table}`, [], { timeoutMs })
   // Columns of ours.
   const taken = rows as readonly { readonly version: number; readonly breaks: boolean }[]
@@ -105,10 +129,6 @@ async function readVersion(link: Link, schema: string, timeoutMs: number): Promi
     version: Math.max(0, ...taken.map(({ version }) => version)),
     breaks: taken.filter(({ breaks }) => breaks).map(({ version }) => version),
   }
-}
-
-function isThere(row: unknown): boolean {
-  return typeof row === 'object' && row !== null && 'there' in row && row.there === true
 }
 
 function tooOld(schema: string, found: number, known: number): BackendError {

@@ -1,28 +1,30 @@
 import { systemClock } from '@apalis/core'
-import type {
-  PostgresNotification,
-  PostgresPool,
-  PostgresPoolClient,
-  PostgresResult,
-} from './client.ts'
+import type { PostgresPool, PostgresPoolClient, PostgresResult } from './client.ts'
 import { within } from './deadline.ts'
-import { GivenUp, type Link, type RunOptions } from './link.ts'
+import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { ignore, PoolListener } from './pool-listener.ts'
 import { brokeConnection } from './postgres-errors.ts'
-
-/** What cannot be delivered to a query is told as an event; without a listener that would end the process. */
-function ignore(): void {}
 
 /** Statements over a pool. The connection that listens also carries what must not wait for the others. */
 export class PoolLink implements Link {
   readonly #pool: PostgresPool
-  readonly #end: () => Promise<void>
-  #listener: Listener | undefined
+  readonly #end: (() => Promise<void>) | undefined
+  /** The connection that listens, or is about to. */
+  #listening: Promise<PoolListener> | undefined
+  /** The same once it does. */
+  #listener: PoolListener | undefined
+  #closed = false
+  #direct = false
 
   /** `end`: what closes the pool, where that is the storage's own. */
-  constructor(pool: PostgresPool, end: () => Promise<void> = async () => {}) {
+  constructor(pool: PostgresPool, end?: () => Promise<void>) {
     this.#pool = pool
     this.#end = end
     pool.on('error', ignore)
+  }
+
+  get direct(): boolean {
+    return this.#direct
   }
 
   async run(
@@ -59,32 +61,40 @@ export class PoolLink implements Link {
 
   async listen(
     channel: string,
-    onMessage: (message: PostgresNotification) => void,
-    onEnd: (error: unknown) => void,
+    subscriber: Subscriber,
     { timeoutMs }: RunOptions,
   ): Promise<AsyncDisposable> {
-    const client = await this.#connect(timeoutMs)
-    const listener = new Listener(client, channel, onMessage, (error) => {
-      if (this.#listener === listener) this.#listener = undefined
-      onEnd(error)
-    })
-    await listener.run(`LISTEN "${channel}"`, [], timeoutMs)
-    this.#listener = listener
-    return {
-      [Symbol.asyncDispose]: async () => {
-        if (this.#listener === listener) this.#listener = undefined
-        await listener.close()
-      },
+    this.#listening ??= this.#beginListening(channel, timeoutMs)
+    const listening = this.#listening
+    try {
+      const listener = await listening
+      return listener.add(subscriber)
+    } catch (error) {
+      if (this.#listening === listening) this.#listening = undefined
+      throw error
     }
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     // A pool ends when all its connections are back.
-    const listener = this.#listener
-    this.#listener = undefined
+    const listener = await this.#listening?.catch(() => undefined)
     await listener?.close()
-    await this.#end()
-    this.#pool.removeListener('error', ignore)
+    // What is still heard of connections that are being closed is nobody's concern.
+    if (this.#end === undefined) this.#pool.removeListener('error', ignore)
+    else await this.#end()
+  }
+
+  async #beginListening(channel: string, timeoutMs: number): Promise<PoolListener> {
+    if (this.#closed) throw new GivenUp('the storage is closed', false)
+    const client = await this.#connect(timeoutMs)
+    const listener = new PoolListener(client, channel, () => {
+      this.#listening = undefined
+      this.#listener = undefined
+    })
+    this.#direct = await listener.begin(timeoutMs)
+    this.#listener = listener
+    return listener
   }
 
   #connect(timeoutMs: number): Promise<PostgresPoolClient> {
@@ -101,75 +111,5 @@ export class PoolLink implements Link {
     const { processID } = client as { readonly processID?: unknown }
     if (typeof processID !== 'number') return
     this.#pool.query('SELECT pg_cancel_backend($1)', [processID]).then(ignore, ignore)
-  }
-}
-
-/** The one connection that listens. */
-class Listener {
-  readonly #client: PostgresPoolClient
-  readonly #channel: string
-  readonly #onMessage: (message: PostgresNotification) => void
-  readonly #onEnd: (error: unknown) => void
-  #over = false
-
-  constructor(
-    client: PostgresPoolClient,
-    channel: string,
-    onMessage: (message: PostgresNotification) => void,
-    onEnd: (error: unknown) => void,
-  ) {
-    this.#client = client
-    this.#channel = channel
-    this.#onMessage = onMessage
-    this.#onEnd = onEnd
-    client.on('notification', this.#onMessage)
-    client.on('error', this.#lost)
-    client.on('end', this.#ended)
-  }
-
-  async run(text: string, values: readonly unknown[], timeoutMs: number): Promise<PostgresResult> {
-    try {
-      const query = this.#client.query(text, [...values])
-      return await within(query, timeoutMs, () => {
-        const error = new GivenUp(`no answer within ${timeoutMs} ms`, true)
-        this.#lost(error)
-        return error
-      })
-    } catch (error) {
-      if (brokeConnection(error)) this.#lost(error)
-      throw error
-    }
-  }
-
-  async close(): Promise<void> {
-    if (this.#over) return
-    this.#over = true
-    this.#detach()
-    try {
-      await this.#client.query(`UNLISTEN "${this.#channel}"`)
-      this.#client.release()
-    } catch {
-      // It is lost: nobody hears anything on it any more.
-      this.#client.release(true)
-    } finally {
-      this.#client.removeListener('error', ignore)
-    }
-  }
-
-  readonly #ended = (): void => this.#lost(new Error('the connection was closed'))
-
-  readonly #lost = (error: unknown): void => {
-    if (this.#over) return
-    this.#over = true
-    this.#detach()
-    this.#client.release(true)
-    this.#onEnd(error)
-  }
-
-  #detach(): void {
-    this.#client.removeListener('notification', this.#onMessage)
-    this.#client.removeListener('error', this.#lost)
-    this.#client.removeListener('end', this.#ended)
-    this.#client.on('error', ignore)
   }
 }

@@ -14,6 +14,12 @@ export interface PostgresStorageOptions extends StorageOptions {
    * @default true
    */
   readonly migrate?: boolean
+  /**
+   * Whether the server tells of what other processes do (LISTEN). `auto`: where a pooler stands between it is tried, and behind
+   * one whose connections change with every transaction the storage looks by itself, more often while something happens.
+   * @default 'auto'
+   */
+  readonly listen?: boolean | 'auto'
   /** @internal What statements add to the server's time, in milliseconds: for tests that move time. */
   readonly clockOffset?: () => number
 }
@@ -42,6 +48,7 @@ export class PostgresStorage extends Storage<PostgresTransaction> {
     {
       schema = 'apalis',
       migrate: wanted = true,
+      listen = 'auto',
       clockOffset = () => 0,
       ...options
     }: PostgresStorageOptions = {},
@@ -49,12 +56,15 @@ export class PostgresStorage extends Storage<PostgresTransaction> {
     const { callTimeout = '10s' } = options
     const timeoutMs = durationMs('storage.callTimeout', callTimeout, { min: 10 }) * STATEMENT_PART
     if (typeof wanted !== 'boolean') throw new OptionError('migrate', wanted, 'a boolean')
+    if (typeof listen !== 'boolean' && listen !== 'auto') {
+      throw new OptionError('listen', listen, "true, false or 'auto'")
+    }
     const deps = { schema: checkSchema(schema), timeoutMs }
     const link = await openLink(connection, timeoutMs)
     try {
       await migrate({ link, ...deps, migrate: wanted })
       const calls = new Calls({ link, ...deps })
-      const store = new PostgresStore({ link, calls, ...deps, clockOffset })
+      const store = new PostgresStore({ link, calls, ...deps, listen, clockOffset })
       return new PostgresStorage(calls, store, options)
     } catch (error) {
       await link.close()

@@ -18,6 +18,8 @@ export interface SignalsDeps {
 /** A message as it is sent: queues by type, with ids where there are any. */
 type Message = {
   readonly from?: string
+  /** Sent only to find out whether it is heard. */
+  readonly probe?: string
 } & { readonly [type in Told]?: { readonly [queue: string]: readonly string[] } }
 
 /** What is told to those who listen: what this storage does, at once; and what others do, as they say it. */
@@ -26,7 +28,8 @@ export class Signals {
   readonly #listeners = new Set<(signal: StoreSignal) => void>()
   /** By type and queue, what is to be told to other processes. */
   #waiting = new Map<string, { readonly signal: StoreSignal; readonly ids: Set<string> }>()
-  #sending = false
+  readonly #probes = new Map<string, () => void>()
+  #sending: Promise<void> | undefined
   #sentAt = Number.NEGATIVE_INFINITY
   #closed = false
 
@@ -52,15 +55,46 @@ export class Signals {
       for (const id of signal.ids ?? []) waiting.ids.add(id)
       this.#waiting.set(key, waiting)
     }
-    if (this.#waiting.size > 0) void this.#send()
+    if (this.#waiting.size > 0 && !this.#closed) this.#sending ??= this.#send()
+  }
+
+  /** Settles when all that was told by now has been sent. */
+  async sent(): Promise<void> {
+    await this.#sending
+  }
+
+  /** Sends something to itself, and answers whether it comes back in time. */
+  async probe(send: (payload: string) => Promise<unknown>, ms: number): Promise<boolean> {
+    const probe = crypto.randomUUID()
+    const heard = new Promise<boolean>((resolve) => {
+      const timer = systemClock.setTimer(() => resolve(false), ms)
+      this.#probes.set(probe, () => {
+        timer.cancel()
+        resolve(true)
+      })
+    })
+    try {
+      await send(JSON.stringify({ probe }))
+      return await heard
+    } finally {
+      this.#probes.delete(probe)
+    }
+  }
+
+  /** Tells it here only. */
+  deliver(signals: readonly StoreSignal[]): void {
+    for (const signal of signals) this.#deliver(signal)
   }
 
   /** Another process has told something. What cannot be read is nobody's. */
   heard(payload: string | undefined): void {
     const message = parse(payload)
     if (message === undefined || message.from === this.#deps.sender) return
+    if (message.probe !== undefined) this.#probes.get(message.probe)?.()
     for (const type of types) {
-      for (const [queue, ids] of Object.entries(message[type] ?? {})) {
+      const queues: unknown = message[type]
+      if (typeof queues !== 'object' || queues === null || Array.isArray(queues)) continue
+      for (const [queue, ids] of Object.entries(queues)) {
         this.#deliver({ type, queue, ...(Array.isArray(ids) && ids.length > 0 && { ids }) })
       }
     }
@@ -74,8 +108,6 @@ export class Signals {
   }
 
   async #send(): Promise<void> {
-    if (this.#sending) return
-    this.#sending = true
     const pause = this.#sentAt + APART_MS - systemClock.monotonic()
     if (pause > 0) await later(pause)
     // What was committed in this turn goes with it.
@@ -93,7 +125,7 @@ export class Signals {
       this.#sentAt = systemClock.monotonic()
       if (this.#waiting.size > 0) await later(APART_MS)
     }
-    this.#sending = false
+    this.#sending = undefined
   }
 
   #deliver(signal: StoreSignal): void {

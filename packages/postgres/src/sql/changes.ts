@@ -1,7 +1,7 @@
 import { INNER, NOW, SETTINGS } from './settings.ts'
 
 /** What administrators do to single tasks and to queues. */
-export const changeFunctions = `
+export const changeFunctions: string = `
 create function apalis.status_1(p_status smallint) returns text language sql immutable as $$
   select case p_status when 0 then 'pending' when 1 then 'running' when 2 then 'done' when 3 then 'failed' when 4 then 'killed' end
 $$;

@@ -13,7 +13,7 @@ const LANE = 'case when t.rescues >= 2 then 2 else 1 end'
  * `exchange_1` settles and claims, or one of the two: without `p_limit` it claims nothing. What ended as done, the most
  * by far, comes as arrays; all other outcomes in `p_others`.
  */
-export const exchangeFunctions = `
+export const exchangeFunctions: string = `
 create function apalis.add_failure_1(p_failures jsonb, p_error jsonb, p_at bigint, p_attempt int) returns jsonb
 language sql immutable as $$
   select case when p_error is null then p_failures else

@@ -5,7 +5,7 @@ import { INNER, NOW, SETTINGS } from './settings.ts'
  * they have nothing but ids, arguments and the same priority and attempts. Null: all were stored; otherwise an array with
  * the id of who was there for each that was not.
  */
-export const insertFunctions = `
+export const insertFunctions: string = `
 create function apalis.queue_1(p_name text) returns int ${INNER} as $$
 declare
   v_id int;

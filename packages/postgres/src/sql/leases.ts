@@ -4,7 +4,7 @@ import { INNER, NOW, SETTINGS } from './settings.ts'
 const REMEMBERED_MS = 86_400_000
 
 /** Registrations, beats, and what becomes of tasks whose worker is gone or goes. */
-export const leaseFunctions = `
+export const leaseFunctions: string = `
 create function apalis.register_1(
   p_queue text, p_worker text, p_name text, p_layers text, p_lease_ms bigint, p_offset bigint
 ) returns void ${SETTINGS} as $$

@@ -1,7 +1,7 @@
 import { NOW, SETTINGS } from './settings.ts'
 
 /** `purge_1` goes by what is written down of ended tasks, oldest first; those that were brought back since are passed over. */
-export const purgeFunctions = `
+export const purgeFunctions: string = `
 create function apalis.purge_1(p_queue text, p_status smallint, p_older_ms bigint, p_limit int, p_offset bigint) returns int ${SETTINGS} as $$
 declare
   v_now bigint := ${NOW};

@@ -1,7 +1,7 @@
 import { INNER, NOW, PLAIN_SETTINGS, SETTINGS } from './settings.ts'
 
 /** What only reads, and the marks of those who wait. */
-export const readingFunctions = `
+export const readingFunctions: string = `
 -- A row as an object; what is null in it is not there.
 create function apalis.row_1(p_row apalis.task) returns json ${INNER} as $$
 declare
@@ -89,6 +89,30 @@ begin
   end loop;
   return json_build_object('pending', v.pending, 'running', v.running, 'done', v.done, 'failed', v.failed, 'killed', v.killed,
     'due', v.pending + v.failed - v.future + v_become, 'oldestDueMs', case when v_oldest is not null then greatest(0, v_now - v_oldest) end);
+end $$;
+
+-- What somebody who cannot be told of anything wants to know: of every queue whether something is due and when the next is,
+-- the latest kills, and which of these tasks nobody waits for any more.
+create function apalis.look_1(p_queues text[], p_ids text[], p_since bigint, p_offset bigint) returns text ${SETTINGS} as $$
+declare
+  v_now bigint := ${NOW};
+  v_queues json;
+  v_killed json;
+  v_last bigint;
+  v_settled json;
+begin
+  select json_agg(json_build_object('name', q.name, 'paused', q.paused,
+      'due', exists (select from apalis.task t where t.queue = q.id and t.lane is not null),
+      'dueAt', (select t.due_at from apalis.task t where t.queue = q.id and t.due_at is not null order by t.due_at limit 1)))
+    into v_queues from apalis.queue q;
+  -- Numbers are given out before they are committed: a few are looked at again.
+  select json_agg(json_build_array(q.name, e.ids)), max(e.n) into v_killed, v_last
+    from (select e.n, e.queue, e.ids from apalis.ended e where e.status = 4 and e.n > p_since - 100 order by e.n desc limit 1000) e
+    cross join lateral (select q.name from apalis.queue q where q.id = e.queue limit 1) q;
+  select json_agg(json_build_array(i.queue, i.id)) into v_settled
+    from unnest(p_queues, p_ids) as i(queue, id)
+    where not exists (select from apalis.awaited a where a.queue = (select q.id from apalis.queue q where q.name = i.queue) and a.id = i.id);
+  return json_build_object('now', v_now, 'queues', v_queues, 'killed', v_killed, 'last', v_last, 'settled', v_settled);
 end $$;
 
 create function apalis.queues_1() returns text ${PLAIN_SETTINGS} as $$

@@ -5,6 +5,16 @@ export const DONE = 2
 export const FAILED = 3
 export const KILLED = 4
 
+/** The same by name. */
+export const CODES: Readonly<Record<'pending' | 'running' | 'done' | 'failed' | 'killed', number>> =
+  {
+    pending: PENDING,
+    running: RUNNING,
+    done: DONE,
+    failed: FAILED,
+    killed: KILLED,
+  }
+
 /**
  * The tables of version 1. Columns of eight bytes come first, then those of four and fewer, then texts: so that nothing is
  * lost to alignment. The free part of each page is what lets a change of a row stay in it.
@@ -19,7 +29,6 @@ create table apalis.queue (
 create table apalis.worker (
   id int generated always as identity primary key,
   queue int not null,
-  -- Of the last beat; -infinity stands for a lease that was ended.
   lease_ms bigint not null,
   started_at bigint not null,
   beat_at bigint not null,
@@ -99,6 +108,8 @@ create table apalis.ended (
 );
 alter table apalis.ended alter column ids set storage external;
 create index ended_at on apalis.ended (queue, status, at);
+-- For those who cannot be told of kills.
+create index ended_killed on apalis.ended (n) where status = 4;
 
 create table apalis.awaited (
   queue int not null,

@@ -1,7 +1,7 @@
 import { INNER } from './settings.ts'
 
 /** Counts changes: a row for each call, so that no call waits for another, until `add_up_1` makes one of a queue's rows. */
-export const tallyFunctions = `
+export const tallyFunctions: string = `
 create function apalis.add_up_1(p_queue int) returns void ${INNER} as $$
 begin
   with d as (

@@ -6,7 +6,6 @@ import { Pool } from 'pg'
 import { type Harness, TestClock } from '@apalis/core/testing'
 import type { PostgresTransaction } from '../../src/client.ts'
 import { PoolLink } from '../../src/pool-link.ts'
-import type { PostgresStore } from '../../src/postgres-store.ts'
 import { Schemas } from './schemas.ts'
 import { findPostgres, type PostgresServer } from './server.ts'
 import { openStore } from './stores.ts'
@@ -36,6 +35,8 @@ async function open(): Promise<Shared> {
   if (found.open === undefined) throw new Error(found.missing)
   const server = await found.open()
   const pool = new Pool({ connectionString: server.url, max: 4 })
+  // It may be told of the server's end after its own.
+  pool.on('error', () => {})
   return { server, pool, schemas: new Schemas((sql) => pool.query(sql)) }
 }
 
@@ -45,13 +46,16 @@ export async function serverHarness(): Promise<Harness<PostgresTransaction, neve
   const { server, pool, schemas } = await shared
   const schema = schemas.take()
   const clock = new TestClock()
-  const stores: PostgresStore[] = []
+  const closings: (() => Promise<void>)[] = []
   return {
     clock,
     async open() {
       const own = new Pool({ connectionString: server.url, max: 4 })
       const store = await openStore(new PoolLink(own, () => own.end()), schema, clock)
-      stores.push(store)
+      const close = store.close.bind(store)
+      closings.push(close)
+      // It goes on beside the test: connections take real time to end, and in a simulation that stands still.
+      store.close = async () => void close()
       return store
     },
     advance: (ms) => clock.advance(ms),
@@ -77,7 +81,7 @@ export async function serverHarness(): Promise<Harness<PostgresTransaction, neve
       await promisify(execFile)(process.execPath, args, { timeout: 30_000 })
     },
     async close() {
-      await Promise.all(stores.map((store) => store.close()))
+      await Promise.all(closings.map((close) => close()))
       await schemas.giveBack(schema)
     },
   }

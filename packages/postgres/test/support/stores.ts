@@ -24,5 +24,5 @@ export async function openStore(
   await migrate({ link, schema, timeoutMs, migrate: true, migrations: stopped })
   const calls = new Calls({ link, schema, timeoutMs })
   const clockOffset = (): number => clock.now() - START
-  return new PostgresStore({ link, calls, schema, timeoutMs, clockOffset })
+  return new PostgresStore({ link, calls, schema, timeoutMs, listen: 'auto', clockOffset })
 }

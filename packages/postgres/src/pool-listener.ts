@@ -1,0 +1,114 @@
+import type { PostgresNotification, PostgresPoolClient, PostgresResult } from './client.ts'
+import { within } from './deadline.ts'
+import { GivenUp, type Subscriber } from './link.ts'
+import { brokeConnection } from './postgres-errors.ts'
+
+/** A connection that does not stop listening within so many milliseconds is closed instead. */
+const UNLISTEN_MS = 1_000
+
+/** What cannot be delivered to a query is told as an event; without a listener that would end the process. */
+export function ignore(): void {}
+
+/** The one connection of a pool that listens, for all who want to hear. It goes back when the last of them leaves. */
+export class PoolListener {
+  readonly #client: PostgresPoolClient
+  readonly #channel: string
+  readonly #onOver: () => void
+  readonly #subscribers = new Set<Subscriber>()
+  #over = false
+
+  /** `onOver`: it listens no more, for whatever reason. */
+  constructor(client: PostgresPoolClient, channel: string, onOver: () => void) {
+    this.#client = client
+    this.#channel = channel
+    this.#onOver = onOver
+    client.on('notification', this.#heard)
+    client.on('error', this.#lost)
+    client.on('end', this.#ended)
+  }
+
+  /** Begins to listen. Whether surely no pooler stands between: the process at the other end is the one that first answered. */
+  async begin(timeoutMs: number): Promise<boolean> {
+    try {
+      await this.run(`LISTEN "${this.#channel}"`, [], timeoutMs)
+      const { rows } = await this.run('SELECT pg_backend_pid() AS pid', [], timeoutMs)
+      // A column of ours.
+      const [row] = rows as readonly { readonly pid: number }[]
+      const { processID } = this.#client as { readonly processID?: unknown }
+      return row !== undefined && processID === row.pid
+    } catch (error) {
+      this.#lost(error)
+      throw error
+    }
+  }
+
+  /** Tells whoever wants to hear, until disposed. */
+  add(subscriber: Subscriber): AsyncDisposable {
+    if (this.#over) throw new GivenUp('the connection was lost', true)
+    // Its own, so that the same subscriber twice is two.
+    const own = { ...subscriber }
+    this.#subscribers.add(own)
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#subscribers.delete(own)
+        if (this.#subscribers.size === 0) await this.close()
+      },
+    }
+  }
+
+  /** Runs a statement on this connection. */
+  async run(text: string, values: readonly unknown[], timeoutMs: number): Promise<PostgresResult> {
+    try {
+      const query = this.#client.query(text, [...values])
+      return await within(
+        query,
+        timeoutMs,
+        () => new GivenUp(`no answer within ${timeoutMs} ms`, true),
+      )
+    } catch (error) {
+      if (error instanceof GivenUp || brokeConnection(error)) this.#lost(error)
+      throw error
+    }
+  }
+
+  /** Gives the connection back; nobody hears anything any more. */
+  async close(): Promise<void> {
+    if (!this.#finish()) return
+    try {
+      const unlistened = this.#client.query(`UNLISTEN "${this.#channel}"`)
+      await within(unlistened, UNLISTEN_MS, () => new GivenUp('no answer', true))
+      this.#client.removeListener('error', ignore)
+      this.#client.release()
+    } catch {
+      // It is lost, and closed.
+      this.#client.release(true)
+    }
+  }
+
+  readonly #heard = (message: PostgresNotification): void => {
+    if (message.channel !== this.#channel) return
+    for (const { onMessage } of this.#subscribers) onMessage(message.payload)
+  }
+
+  readonly #ended = (): void => this.#lost(new Error('the connection was closed'))
+
+  readonly #lost = (error: unknown): void => {
+    const subscribers = [...this.#subscribers]
+    if (!this.#finish()) return
+    this.#client.release(true)
+    for (const { onEnd } of subscribers) onEnd(error)
+  }
+
+  /** False: it was over before. */
+  #finish(): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.#subscribers.clear()
+    this.#client.removeListener('notification', this.#heard)
+    this.#client.removeListener('error', this.#lost)
+    this.#client.removeListener('end', this.#ended)
+    this.#client.on('error', ignore)
+    this.#onOver()
+    return true
+  }
+}
