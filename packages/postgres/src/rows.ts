@@ -44,17 +44,21 @@ export function toClaimed(sent: unknown): Claimed {
     readonly rows: readonly SentClaim[]
     readonly dueIn?: number | null
   }
-  const claimed = rows.map((row) => toClaimedRow(row, at))
+  // They come in the order in which they are stored, which is that of claims more often than not.
+  const ordered = isOrdered(rows) ? rows : rows.toSorted(byClaim)
+  const claimed = ordered.map((row) => toClaimedRow(row, at))
   return typeof dueIn === 'number' ? { rows: claimed, dueIn } : { rows: claimed }
 }
 
-/** The columns of a claimed row in their order; all after the fifth are only there when one of them is something special. */
+/** The columns of a claimed row in their order; all after the sixth are only there when one of them is something special. */
 type SentClaim = readonly [
   id: string,
   args: string,
   createdAt: number,
   attempts: number,
   priority: number,
+  /** The order of insertion. */
+  seq: number,
   runAt?: number,
   epoch?: number,
   attempt?: number,
@@ -65,6 +69,18 @@ type SentClaim = readonly [
   metadata?: Metadata | null,
   failures?: readonly StoredFailure[] | null,
 ]
+
+/** Larger priorities first, then by when they are due, then by the order of insertion. */
+function byClaim(one: SentClaim, other: SentClaim): number {
+  return other[4] - one[4] || (one[6] ?? one[2]) - (other[6] ?? other[2]) || one[5] - other[5]
+}
+
+function isOrdered(rows: readonly SentClaim[]): boolean {
+  return rows.every((row, index) => {
+    const before = rows[index - 1]
+    return before === undefined || byClaim(before, row) <= 0
+  })
+}
 
 function toClaimedRow(sent: SentClaim, lockedAt: number): ClaimedRow {
   const [id, args, createdAt, attempts, priority] = sent
@@ -82,13 +98,13 @@ function toClaimedRow(sent: SentClaim, lockedAt: number): ClaimedRow {
     lockedAt,
     errors: NO_FAILURES,
   }
-  if (sent.length > 5) addSpecial(row, sent)
+  if (sent.length > 6) addSpecial(row, sent)
   return row
 }
 
 function addSpecial(
   row: { -readonly [Field in keyof ClaimedRow]: ClaimedRow[Field] },
-  [, , createdAt, , , runAt, epoch, attempt, rescues, releases, ...texts]: SentClaim,
+  [, , createdAt, , , , runAt, epoch, attempt, rescues, releases, ...texts]: SentClaim,
 ): void {
   row.runAt = runAt ?? createdAt
   row.epoch = epoch ?? 1

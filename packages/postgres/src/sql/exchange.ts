@@ -67,6 +67,9 @@ create function apalis.settle_rows_1(
 declare
   v_count int := cardinality(p_ids);
   v_others int := 0;
+  v_tids tid[];
+  v_alike boolean;
+  v_applied int := 0;
   v_ords bigint[] := '{}';
   v_done text[] := '{}';
   v_killed text[] := '{}';
@@ -81,26 +84,49 @@ declare
   v_future int := 0;
 begin
   if v_count > 0 then
-    with u as (
-      update apalis.task t set status = 2, finished_at = p_now, releases = 0, result = r.result,
-        key_held = case when t.key_until is not null then t.key_held end
-      -- The limit keeps the planner from walking along the queue and looking each row up among the ids.
-      from (select f.tid, r.epoch, r.result, r.ord from unnest(p_ids, p_epochs, p_results) with ordinality as r(id, epoch, result, ord)
-        cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1) f) r
-      -- The fence.
-      where t.ctid = r.tid and t.epoch = r.epoch and t.status = 1 and t.worker = p_worker
-      returning t.claim, r.ord
-    ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
-    select array_agg(g.claim), array_agg(g.runs), (select array_agg(u.ord) from u) into v_claims, v_counts, v_ords from g;
-    if v_claims is null then
+    -- The limit keeps the planner from walking along the queue and looking each row up among the ids.
+    select array_agg(f.tid), array_agg(r.ord) into v_tids, v_ords
+      from unnest(p_ids, p_epochs) with ordinality as r(id, epoch, ord)
+      cross join lateral (select t.ctid as tid, t.epoch, t.status, t.worker from apalis.task t
+        where t.queue = p_queue and t.id = r.id limit 1) f
+      where f.epoch = r.epoch and f.status = 1 and f.worker = p_worker;
+    v_alike := p_results is null and p_epochs[1] = all(p_epochs);
+    if v_tids is null then
       v_ords := '{}';
+    elsif v_alike then
+      -- In one go. What stands in it is the fence: a row may have been taken since it was looked at.
+      with u as (
+        update apalis.task t set status = 2, finished_at = p_now, releases = 0, result = null,
+          key_held = case when t.key_until is not null then t.key_held end
+        where t.ctid = any(v_tids) and t.epoch = p_epochs[1] and t.status = 1 and t.worker = p_worker
+        returning t.claim
+      ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
+      select array_agg(g.claim), array_agg(g.runs), sum(g.runs) into v_claims, v_counts, v_applied from g;
     else
+      with u as (
+        update apalis.task t set status = 2, finished_at = p_now, releases = 0, result = p_results[r.ord],
+          key_held = case when t.key_until is not null then t.key_held end
+        from unnest(v_tids, v_ords) as r(tid, ord)
+        where t.ctid = r.tid and t.epoch = p_epochs[r.ord] and t.status = 1 and t.worker = p_worker
+        returning t.claim
+      ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
+      select array_agg(g.claim), array_agg(g.runs), sum(g.runs) into v_claims, v_counts, v_applied from g;
+    end if;
+    if v_applied < cardinality(v_ords) then
+      -- Twice in one call, or taken in this moment: those that are done now, and each once.
+      select coalesce(array_agg(d.ord), '{}') into v_ords from (
+        select min(o.ord) as ord from unnest(v_ords) as o(ord)
+        where exists (select from apalis.task t where t.queue = p_queue and t.id = p_ids[o.ord] and t.status = 2
+          and t.worker = p_worker and t.epoch = p_epochs[o.ord] and t.finished_at = p_now)
+        group by p_ids[o.ord]) d;
+    end if;
+    if v_claims is not null then
       perform apalis.count_down_1(v_claims, v_counts);
-      if cardinality(v_ords) = v_count then
-        v_done := p_ids;
-      else
-        select array_agg(p_ids[o.ord]) into v_done from unnest(v_ords) as o(ord);
-      end if;
+    end if;
+    if cardinality(v_ords) = v_count then
+      v_done := p_ids;
+    elsif cardinality(v_ords) > 0 then
+      select array_agg(p_ids[o.ord]) into v_done from unnest(v_ords) as o(ord);
     end if;
   end if;
   if p_others is not null then
@@ -134,11 +160,12 @@ begin
     if v_claims is not null then
       perform apalis.count_down_1(v_claims, v_counts);
       v_ords := v_ords || v_part;
+      v_applied := v_applied + cardinality(v_part);
     end if;
   end if;
-  if cardinality(v_ords) > 0 then
+  if v_applied > 0 then
     insert into apalis.tally (queue, pending, running, done, failed, killed, future)
-      values (p_queue, v_pending, -cardinality(v_ords), cardinality(v_done), v_failed, cardinality(v_killed), v_future);
+      values (p_queue, v_pending, -v_applied, v_applied - v_pending - v_failed - cardinality(v_killed), v_failed, cardinality(v_killed), v_future);
     if cardinality(v_done) > 0 then
       insert into apalis.ended (at, queue, status, ids) values (p_now, p_queue, 2, v_done);
     end if;
@@ -175,13 +202,10 @@ declare
 begin
   select t.due_at into v_next from apalis.task t where t.queue = p_queue and t.due_at is not null order by t.due_at limit 1;
   if v_next <= p_now then
-    with p as materialized (
-      select t.ctid as tid from apalis.task t where t.queue = p_queue and t.due_at <= p_now
-      order by t.due_at limit p_most for update skip locked
-    ), u as (
-      update apalis.task t set lane = ${LANE}, due_at = null from p where t.ctid = p.tid returning 1
-    )
-    select count(*) into v_count from u;
+    update apalis.task t set lane = ${LANE}, due_at = null
+      where t.ctid = any(array(select t.ctid from apalis.task t where t.queue = p_queue and t.due_at <= p_now
+        order by t.due_at limit p_most for update skip locked));
+    get diagnostics v_count = row_count;
     if v_count > 0 then
       perform apalis.tally_1(p_queue, future => -v_count);
     end if;
@@ -196,7 +220,6 @@ create function apalis.claim_rows_1(
 declare
   v_next bigint := apalis.promote_1(p_queue, greatest(p_limit, ${PROMOTED_AT_ONCE}), p_now);
   v_tids tid[];
-  v_was smallint[];
   v_failed int;
   v_claim bigint;
   v_ids text[];
@@ -212,16 +235,15 @@ begin
     ), p as (
       select * from (select * from one union all select * from two) p order by p.priority desc, p.run_at, p.seq limit p_limit
     )
-    select array_agg(p.tid order by p.priority desc, p.run_at, p.seq), array_agg(p.status order by p.priority desc, p.run_at, p.seq)
-      into v_tids, v_was from p;
+    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from p;
   elsif p_alone then
     -- Who claims alone needs no locks to pass over, and what stands in the update below would hold a second one off as well.
-    select array_agg(p.tid), array_agg(p.status) into v_tids, v_was from (
+    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from (
       select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
       order by t.priority desc, t.run_at, t.seq limit p_limit
     ) p;
   else
-    select array_agg(p.tid), array_agg(p.status) into v_tids, v_was from (
+    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from (
       select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
       order by t.priority desc, t.run_at, t.seq limit p_limit for update skip locked
     ) p;
@@ -230,8 +252,8 @@ begin
     v_claim := nextval('apalis.claim_n_seq');
     with u as (
       update apalis.task t set status = 1, lane = null, epoch = t.epoch + 1, attempt = t.attempt + 1, worker = p_worker, claim = v_claim
-      from unnest(v_tids, v_was) as p(tid, was) where t.ctid = p.tid and t.lane is not null
-      returning t.id, p.was, concat('[', to_json(t.id), ',', to_json(t.args), ',', t.created_at, ',', t.attempts, ',', t.priority,
+      where t.ctid = any(v_tids) and t.lane is not null
+      returning t.id, concat('[', to_json(t.id), ',', to_json(t.args), ',', t.created_at, ',', t.attempts, ',', t.priority, ',', t.seq,
         -- Most run for the first time, when they were pushed, and have nothing special.
         case when t.epoch > 1 or t.run_at <> t.created_at or t.timeout_ms is not null or t.unique_key is not null
           or t.metadata is not null or t.failures is not null then
@@ -239,7 +261,11 @@ begin
             ',', coalesce(to_json(t.unique_key), 'null'), ',', coalesce(t.metadata, 'null'), ',', coalesce(t.failures, 'null')) end,
         ']') as row
     )
-    select string_agg(u.row, ','), array_agg(u.id), count(*) filter (where u.was = 3) into v_rows, v_ids, v_failed from u;
+    select string_agg(u.row, ','), array_agg(u.id) into v_rows, v_ids from u;
+  end if;
+  if cardinality(v_ids) < cardinality(v_tids) then
+    -- Somebody was quicker, and nobody knows what was counted as what: once more, on what there is by now.
+    raise serialization_failure;
   end if;
   if v_ids is not null then
     insert into apalis.claim (n, at, queue, worker, running, ids)

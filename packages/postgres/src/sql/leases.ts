@@ -124,7 +124,7 @@ begin
         failures = case when t.rescues + 1 >= p_max
           then apalis.add_failure_1(t.failures, p_poison::jsonb, v_now, t.attempt) else t.failures end,
         key_held = case when t.rescues + 1 < p_max or t.key_until is not null then t.key_held end
-      from unnest(v_tids) as p(tid) where t.ctid = p.tid
+      where t.ctid = any(v_tids)
       returning t.claim, t.id, t.status, t.seq, apalis.row_1(t) as row
     ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
     select array_agg(g.claim), array_agg(g.runs), (select json_agg(u.row order by u.seq) from u),
@@ -166,7 +166,7 @@ begin
   end if;
   with u as (
     update apalis.task t set status = 0, attempt = t.attempt - 1, worker = null, lane = case when t.rescues >= 2 then 2 else 1 end
-      from unnest(v_tids) as p(tid) where t.ctid = p.tid
+      where t.ctid = any(v_tids)
       returning t.claim
   ), g as (select u.claim, count(*)::int as runs from u group by u.claim)
   select array_agg(g.claim), array_agg(g.runs), sum(g.runs) into v_claims, v_counts, v_released from g;

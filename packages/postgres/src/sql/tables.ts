@@ -16,8 +16,8 @@ export const CODES: Readonly<Record<'pending' | 'running' | 'done' | 'failed' | 
   }
 
 /**
- * The tables of version 1. Columns of eight bytes come first, then those of four and fewer, then texts: so that nothing is
- * lost to alignment. The free part of each page is what lets a change of a row stay in it.
+ * The tables of version 1. Columns that always have a value come first, those of eight bytes before those of fewer, and texts
+ * last: so nothing is lost to alignment, and the first are found without a look at the others. The free part of each page is what lets a change of a row stay in it.
  */
 export const tables = `
 create table apalis.queue (
@@ -46,17 +46,7 @@ create table apalis.task (
   seq bigint not null,
   run_at bigint not null,
   created_at bigint not null,
-  -- run_at, while that has not come.
-  due_at bigint,
-  finished_at bigint,
-  -- The call that claimed it last.
-  claim bigint,
-  -- Until then it holds its unique key; null: until its end.
-  key_until bigint,
-  timeout_ms double precision,
   queue int not null,
-  -- Who runs it; afterwards who settled it last, for as long as the row still shows that.
-  worker int,
   epoch int not null default 0,
   attempt int not null default 0,
   attempts int not null,
@@ -67,10 +57,20 @@ create table apalis.task (
   -- 1: can be claimed; 2: can be, and may be what kills the processes that it runs in.
   lane smallint,
   key_held boolean,
+  -- Who runs it; afterwards who settled it last, for as long as the row still shows that.
+  worker int,
+  -- run_at, while that has not come.
+  due_at bigint,
+  -- The call that claimed it last.
+  claim bigint,
+  finished_at bigint,
+  -- Until then it holds its unique key; null: until its end.
+  key_until bigint,
+  timeout_ms double precision,
   id text collate "C" not null,
+  args text not null,
   unique_key text collate "C",
   metadata json,
-  args text not null,
   result text,
   -- The last failed runs, as an array.
   failures jsonb
