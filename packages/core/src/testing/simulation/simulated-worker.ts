@@ -93,9 +93,9 @@ export class SimulatedWorker<Tx> implements CallingWorker {
   }
 
   claims(): void {
-    // Others that share the limit may just have taken what was free.
-    const { shared = false, sheds = false } = this.stack
-    if (!shared && !sheds) this.#scene.checker.runs.claims(this.bound)
+    // Others that share the limit may just have taken what was free; so may a call of its own that comes back to try again.
+    const { shared = false, sheds = false, again = false } = this.stack
+    if (!shared && !sheds && !again) this.#scene.checker.runs.claims(this.bound)
   }
 
   async #live(): Promise<void> {

@@ -82,13 +82,16 @@ test('a file of somebody else that has the name of the lock stays, and is named'
 })
 
 test('a process that has ended, and that its parent takes no notice of, is gone', async () => {
-  // The sleep becomes a child of whatever the shell becomes.
-  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'])
+  // What the shell starts becomes the child of what the shell becomes, and that takes no notice of its end.
+  const parent = spawn('sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000'])
   const [chunk] = (await once(parent.stdout, 'data')) as [Buffer]
   const pid = Number(String(chunk))
-  const state = (): string =>
-    spawnSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).stdout
-  while (!state().startsWith('Z')) await new Promise(setImmediate)
+  const shown = (what: string, of: number | undefined): string =>
+    spawnSync('ps', ['-o', `${what}=`, '-p', String(of)], { encoding: 'utf8' }).stdout.trim()
+  // A shell would take notice.
+  while (!shown('comm', parent.pid).endsWith('sleep')) await new Promise(setImmediate)
+  process.kill(pid, 'SIGKILL')
+  while (!shown('state', pid).startsWith('Z')) await new Promise(setImmediate)
   writeFileSync(`${path}.lock`, JSON.stringify({ pid, host: hostname(), started: '' }))
   await (await Lock.take(path)).release()
   parent.kill()
