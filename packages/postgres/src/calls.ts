@@ -36,6 +36,11 @@ export class Calls {
     return this.#conflicts
   }
 
+  /** Two calls at once are carried out beside each other. */
+  get parallel(): boolean {
+    return this.#deps.link.parallel
+  }
+
   /** What the function answers: a text, a number, a boolean or null. */
   async call(
     operation: string,

@@ -9,6 +9,7 @@ import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
 
 /** Statements over one connection of the caller's, one after the other. */
 export class ClientLink implements Link {
+  readonly parallel = false
   readonly direct = false
   readonly #client: PostgresClient
 
@@ -61,6 +62,7 @@ export class ClientLink implements Link {
 
 /** Statements to PostgreSQL in this process. */
 export class InProcessLink implements Link {
+  readonly parallel = false
   readonly direct = true
   readonly #database: PostgresInProcess
 

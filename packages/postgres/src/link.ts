@@ -17,6 +17,8 @@ export interface Subscriber {
 
 /** The way of statements to the server, and of notifications back. */
 export interface Link {
+  /** Two statements at once are carried out beside each other. */
+  readonly parallel: boolean
   /** Nothing stands between: what is sent is heard by whoever listens. False: nobody knows. */
   readonly direct: boolean
   /** Runs one statement in a transaction of its own. */

@@ -7,6 +7,7 @@ import { brokeConnection } from './postgres-errors.ts'
 
 /** Statements over a pool. The connection that listens also carries what must not wait for the others. */
 export class PoolLink implements Link {
+  readonly parallel = true
   readonly #pool: PostgresPool
   readonly #end: (() => Promise<void>) | undefined
   /** The connection that listens, or is about to. */

@@ -26,7 +26,7 @@ import type {
 } from '@apalis/core'
 import { killRow, pauseQueue, removeRow, retryRow, takeRow, updateRow } from './changes.ts'
 import type { PostgresTransaction } from './client.ts'
-import { exchange } from './exchange.ts'
+import { exchange, type Exchanged, roundTrip } from './exchange.ts'
 import { Hearing, type HearingDeps } from './hearing.ts'
 import { insertRows } from './insert.ts'
 import { beat, leave, registerWorker, rescueRows } from './leases.ts'
@@ -71,7 +71,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
 
   async claim(worker: WorkerRef, limit: number, { suspects }: ClaimOptions): Promise<Claimed> {
     const call = { operation: 'claim', worker, limit, suspects }
-    return (await exchange(this.#session, call)).claimed
+    return (await roundTrip(this.#session, call)).claimed
   }
 
   async settle(
@@ -80,7 +80,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     { within }: { readonly within?: PostgresTransaction } = {},
   ): Promise<readonly StoreSettled[]> {
     const call = { operation: 'settle', worker, settlements, within }
-    return (await exchange(this.#session, call)).settled
+    return (await roundTrip(this.#session, call)).settled
   }
 
   exchange(
@@ -88,7 +88,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     settlements: readonly StoreSettlement[],
     limit: number,
     { suspects }: ClaimOptions,
-  ): Promise<{ readonly settled: readonly StoreSettled[]; readonly claimed: Claimed }> {
+  ): Promise<Exchanged> {
     return exchange(this.#session, { operation: 'exchange', worker, settlements, limit, suspects })
   }
 

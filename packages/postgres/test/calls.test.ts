@@ -18,6 +18,7 @@ after(() => server?.[Symbol.asyncDispose]())
 function scripted(...ends: readonly (Error | string)[]): Link {
   const left = [...ends]
   return {
+    parallel: false,
     direct: true,
     async run() {
       const end = left.shift()
