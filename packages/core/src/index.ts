@@ -147,6 +147,7 @@ export type {
 export type {
   Backend,
   Beat,
+  Completed,
   Outcome,
   Revoked,
   Settled,
@@ -189,6 +190,7 @@ export type { DamagedLine } from './storage/json/journal-lines.ts'
 export type { QueueOptions } from './storage/queue-options.ts'
 export type { Enrich } from './storage/enrichment.ts'
 export type { TaskResult } from './storage/results.ts'
+export type { Completion, ResultArgument } from './storage/completion.ts'
 export type { WaitOptions } from './storage/waiting.ts'
 export type {
   BulkOptions,

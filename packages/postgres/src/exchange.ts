@@ -80,6 +80,7 @@ export async function roundTrip(
     sent.others,
     limit ?? null,
     suspects,
+    within !== undefined,
     session.offset,
   ]
   const answer = await session.calls.json(operation, 'exchange_1', values, { within })

@@ -71,7 +71,7 @@ async function read(): Promise<{ readonly scans: number; readonly rows: number }
   return rows[0] ?? { scans: 0, rows: 0 }
 }
 
-const exchange = 'exchange_1($1, $2, $3, $4, $5, $6, $7, $8, 0)'
+const exchange = 'exchange_1($1, $2, $3, $4, $5, $6, $7, $8, false, 0)'
 
 /** Every way to the tasks that a worker, a producer or an administrator takes often, with the most rows it may touch. */
 async function checkAll(t: {

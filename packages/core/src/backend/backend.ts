@@ -100,6 +100,22 @@ export type Outcome<Result = unknown> =
 
 /**
  * What became of a settlement. `repeated`: it was already stored, by us. `stale`: the claim is another's by now;
- * `cancelled`: it was killed meanwhile; neither wrote anything. An `EncodeError`: stored as killed with it.
+ * `cancelled`: it was killed meanwhile; neither wrote anything. An `EncodeError`: stored as killed with it. `completed`: the
+ * handler had settled it itself, as done with that result, and this outcome was not written.
  */
-export type Settled = 'applied' | 'repeated' | 'stale' | 'cancelled' | EncodeError
+export type Settled = 'applied' | 'repeated' | 'stale' | 'cancelled' | EncodeError | Completed
+
+/** A handler has settled its task itself, in a transaction of its own. */
+export interface Completed {
+  readonly completed: unknown
+}
+
+/** Whether an answer says that the handler had settled its task itself. */
+export function isCompleted(settled: unknown): settled is Completed {
+  return (
+    typeof settled === 'object' &&
+    settled !== null &&
+    !(settled instanceof Error) &&
+    'completed' in settled
+  )
+}

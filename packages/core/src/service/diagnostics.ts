@@ -54,8 +54,8 @@ export interface SettledTask {
   readonly id: string
   readonly epoch: number
   readonly outcome: 'done' | 'failed' | 'killed' | 'released'
-  /** Absent where the call failed; an error: it was stored as killed with that. */
-  readonly answer?: 'applied' | 'repeated' | 'stale' | 'cancelled' | Error
+  /** Absent where the call failed; an error: it was stored as killed with that; `completed`: its handler had settled it. */
+  readonly answer?: 'applied' | 'repeated' | 'stale' | 'cancelled' | 'completed' | Error
 }
 
 /** Tasks taken from workers that died. */

@@ -1,4 +1,10 @@
-import type { Beat, Settled, Settlement, TaskStream } from '../backend/backend.ts'
+import {
+  type Beat,
+  isCompleted,
+  type Settled,
+  type Settlement,
+  type TaskStream,
+} from '../backend/backend.ts'
 import { isBackendError, EncodeError, isEncodeError } from '../errors/backend-errors.ts'
 import { toStoredError } from '../errors/stored-error.ts'
 import { channels, published } from '../service/diagnostics.ts'
@@ -98,7 +104,9 @@ export class Claims<Args, Result> {
             id: task.parts.taskId,
             epoch: claimOf(task.parts).epoch,
             outcome: outcome.type,
-            ...(answer !== undefined && { answer }),
+            ...(answer !== undefined && {
+              answer: isCompleted(answer) ? ('completed' as const) : answer,
+            }),
           }
         }),
         durationMs,
@@ -117,6 +125,7 @@ export class Claims<Args, Result> {
       incarnation?.trips.settle(rows) ?? store.settle({ id: holder, queue }, rows)
     const refused = new Map<number, EncodeError>()
     const entries: LedgerEntry[] = []
+    const completed = new Map<string, LedgerEntry['completed']>()
     let mayRunAgain = false
     const rows = settlements.map(({ task: { parts }, outcome }, index): StoreSettlement => {
       const { epoch } = claimOf(parts)
@@ -124,6 +133,7 @@ export class Claims<Args, Result> {
       if (entry !== undefined) {
         entry.carried = true
         entries.push(entry)
+        if (entry.completed !== undefined) completed.set(entry.id, entry.completed)
       }
       if (outcome.type === 'released' || outcome.type === 'failed') mayRunAgain = true
       const encoded = this.#encode(outcome)
@@ -137,21 +147,31 @@ export class Claims<Args, Result> {
     if (mayRunAgain) this.#deps.channel.wake()
     return refused.size === 0 && !stored.includes('stale')
       ? stored
-      : this.#answers(rows, stored, refused)
+      : this.#answers(rows, stored, { refused, completed })
   }
 
   async #answers(
     rows: readonly StoreSettlement[],
     stored: readonly (StoreSettled | EncodeError)[],
-    refused: ReadonlyMap<number, EncodeError>,
+    {
+      refused,
+      completed,
+    }: {
+      readonly refused: ReadonlyMap<number, EncodeError>
+      readonly completed: ReadonlyMap<string, LedgerEntry['completed']>
+    },
   ): Promise<readonly Settled[]> {
-    const stale = rows.filter((_, index) => stored[index] === 'stale').map(({ id }) => id)
+    const stale = rows
+      .filter((_, index) => stored[index] === 'stale')
+      .map(({ id, epoch }) => ({ id, epoch, completed: completed.get(id) }))
     const why = stale.length === 0 ? [] : await whyStale(this.#deps, stale)
-    const reasons = new Map(why.map((reason, at) => [stale[at], reason]))
+    const reasons = new Map(why.map((reason, at) => [stale[at]?.id, reason]))
     return rows.map(({ id }, index): Settled => {
       const settled = stored[index] ?? 'stale'
       if (settled !== 'stale') return refused.get(index) ?? settled
-      return reasons.get(id) === 'cancelled' ? 'cancelled' : 'stale'
+      const reason = reasons.get(id)
+      if (reason === 'completed') return { completed: completed.get(id)?.result }
+      return reason === 'cancelled' ? 'cancelled' : 'stale'
     })
   }
 

@@ -6,6 +6,7 @@ import type { WorkerContext } from '../service/worker-context.ts'
 import type { TaskId } from '../task/task-id.ts'
 import type { ClaimsDeps } from './claims-deps.ts'
 import { Ledger, type LedgerEntry } from './ledger.ts'
+import type { QueueCore } from './queue-core.ts'
 import { RoundTrips } from './round-trips.ts'
 import { type ProcessScope, thisProcess } from './process-scope.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type StoreBeat,
   type StoreWorker,
   suspectRescues,
+  type TaskStore,
 } from './task-store.ts'
 
 /** What a claim brought. */
@@ -192,14 +194,16 @@ export class Incarnation {
   /** Whether each claim that is gone was killed, or taken. */
   async #explain(revoked: readonly LedgerEntry[]): Promise<Beat['revoked']> {
     if (revoked.length === 0) return []
-    for (const entry of revoked) this.ended(entry)
-    const ids = revoked.map(({ id }) => id)
-    const reasons = await whyStale(this.#deps, ids)
-    return revoked.map(({ id, epoch }, index) => ({
-      id: id as TaskId,
-      epoch,
-      reason: reasons[index] ?? 'taken',
-    }))
+    for (const entry of revoked) if (entry.completed === undefined) this.ended(entry)
+    const reasons = await whyStale(this.#deps, revoked)
+    return revoked.flatMap((entry, index) => {
+      const { id, epoch } = entry
+      const reason = reasons[index] ?? 'taken'
+      // Its handler has more to do, and then settles it once more.
+      if (reason === 'completed') entry.carried = true
+      else if (entry.completed !== undefined && this.ledger.holds(entry)) this.ended(entry)
+      return reason === 'completed' ? [] : [{ id: id as TaskId, epoch, reason }]
+    })
   }
 
   #endDoubt(): void {
@@ -210,18 +214,35 @@ export class Incarnation {
   }
 }
 
-/** Why nothing could be written for these tasks: killed meanwhile, or somebody else's by now. */
+/** What has become of a claim that the storage has no longer. */
+export type WhyStale = 'cancelled' | 'taken' | 'completed'
+
+/** A claim that the storage may have no longer. */
+export interface StaleClaim extends Claim {
+  readonly completed?: LedgerEntry['completed']
+}
+
+/** Why nothing could be written for these claims: killed meanwhile, somebody else's by now, or settled by their own handler. */
 export async function whyStale(
-  deps: Pick<ClaimsDeps<unknown, unknown>, 'queue' | 'store'>,
-  ids: readonly string[],
-): Promise<readonly ('cancelled' | 'taken')[]> {
+  deps: Pick<QueueCore, 'queue'> & { readonly store: Pick<TaskStore, 'get'> },
+  claims: readonly StaleClaim[],
+): Promise<readonly WhyStale[]> {
   try {
-    const rows = await deps.store.get(deps.queue, ids)
-    // A running task cannot be removed: one that is gone was killed first.
-    return rows.map((row) => (row === undefined || row.status === 'killed' ? 'cancelled' : 'taken'))
+    const rows = await deps.store.get(
+      deps.queue,
+      claims.map(({ id }) => id),
+    )
+    return claims.map(({ epoch, completed }, index) => {
+      const row = rows[index]
+      if (completed !== undefined && row?.status === 'done' && row.epoch === epoch) {
+        return 'completed'
+      }
+      // A running task cannot be removed: one that is gone was killed first.
+      return row === undefined || row.status === 'killed' ? 'cancelled' : 'taken'
+    })
   } catch {
     // It only says why: that the claim is gone is certain.
-    return ids.map(() => 'taken')
+    return claims.map(() => 'taken')
   }
 }
 

@@ -7,6 +7,8 @@ export interface LedgerEntry extends Claim, Slotted {
   readonly lockedBy: string
   /** A settle has carried it: the storage may have forgotten it before we hear so. */
   carried: boolean
+  /** Its handler has settled it as done in a transaction of its own, which may be open, committed or rolled back. */
+  completed: { readonly result: unknown } | undefined
   /** The permit to run a suspect that goes with it. */
   readonly permit: object | undefined
 }
@@ -54,7 +56,7 @@ export class Ledger {
   /** A claim was made. */
   add(claim: Claim, lockedBy: string, permit: object | undefined): LedgerEntry {
     const { id, epoch } = claim
-    const entry = { id, epoch, lockedBy, permit, carried: false, slot: -1 }
+    const entry = { id, epoch, lockedBy, permit, carried: false, completed: undefined, slot: -1 }
     this.#entries.add(entry)
     return entry
   }
@@ -64,6 +66,11 @@ export class Ledger {
     if (!this.#entries.delete(entry)) return false
     this.#gone?.add(keyOf(entry))
     return true
+  }
+
+  /** Whether the claim is still in it. */
+  holds(entry: LedgerEntry): boolean {
+    return this.#entries.has(entry)
   }
 
   /** Whether it holds the task. */

@@ -45,6 +45,7 @@ import type {
   WorkerRegistration,
 } from './capabilities.ts'
 import { Claims } from './claims.ts'
+import { type Completion, type CompletionDeps, TransactionalCompletion } from './completion.ts'
 import { Enrichment } from './enrichment.ts'
 import type { Lanes } from './lanes.ts'
 import { Sink } from './push.ts'
@@ -95,6 +96,7 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
   readonly #administration: QueueAdministration
   readonly #waiting: Waiting<Result>
   readonly #claims: Claims<Args, Result>
+  readonly #completion: CompletionDeps<Result, Tx>
   /** @internal What it was made with, for a queue of the same rules over another store. */
   readonly made: {
     readonly storage: StorageSettings
@@ -110,8 +112,9 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
     const { result, maxSize, maxRescues } = settings
     // Without a codec the arguments are JSON, and In and Args are one type: see the overloads of `Storage.queue`.
     const args = settings.args ?? (json() as unknown as Codec<In, Args>)
-    // Only pushing within a transaction needs to know of transactions.
+    // Only what happens within a transaction needs to know of transactions.
     const { queue, store, channel }: QueueCore = core
+    const encodeResult = resultEncoder(result, maxSize)
     const own = { queue, store, clock, channel }
     this.made = { storage, settings }
     this.name = queue
@@ -130,6 +133,7 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
     this.#tasks = new StoredTasks({ ...own, args, result, maxSize })
     this.#administration = new QueueAdministration({ ...own, leaseMs, maxRescues })
     this.#waiting = new Waiting(waiters, clock, result)
+    this.#completion = { core, encodeResult }
     this.#claims = new Claims({
       ...own,
       scope,
@@ -137,7 +141,7 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
       retention,
       maxRescues,
       codec: args,
-      encodeResult: resultEncoder(result, maxSize),
+      encodeResult,
       safetyPollMs,
       purgeEveryMs,
     })
@@ -174,9 +178,15 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
    * without a transaction.
    */
   within(tx: Tx): TaskSink<In> {
-    // What else is no transaction the store can tell; this one it would take for none at all.
-    if (tx === undefined) throw new OptionError('within', tx, 'a transaction of yours')
-    return new Sink(this.#rows, this.#lanes.within(tx))
+    return new Sink(this.#rows, this.#lanes.within(checkTransaction('within', tx)))
+  }
+
+  /**
+   * For a handler: ends its task in a transaction of the handler's own, so that its effects and its completion commit
+   * together. What `within` says of the transaction holds here.
+   */
+  settleWithin(tx: Tx): Completion<Result> {
+    return new TransactionalCompletion(this.#completion, checkTransaction('settleWithin', tx))
   }
 
   /** See {@link FetchById}. */
@@ -295,4 +305,10 @@ export class Queue<in In, out Args, in out Result = unknown, in Tx = never>
   settle(settlements: readonly Settlement<Result>[]): Promise<readonly Settled[]> {
     return this.#claims.settle(settlements)
   }
+}
+
+function checkTransaction<Tx>(option: string, tx: Tx): Tx {
+  // What else is no transaction the store can tell; this one it would take for none at all.
+  if (tx === undefined) throw new OptionError(option, tx, 'a transaction of yours')
+  return tx
 }

@@ -1,4 +1,4 @@
-import type { Backend, Beat, Outcome, Settled, TaskStream } from '../backend/backend.ts'
+import type { Backend, Beat, Outcome, TaskStream } from '../backend/backend.ts'
 import { BackendError } from '../errors/backend-errors.ts'
 import { toStoredError } from '../errors/stored-error.ts'
 import { isLeaseLostError } from '../errors/task-errors.ts'
@@ -16,7 +16,7 @@ import { newIncarnation } from './incarnation-id.ts'
 import { Lease } from './lease.ts'
 import type { WorkerPlan } from './plan.ts'
 import { RoundTrip } from './round-trip.ts'
-import { Settler, type Unsettled } from './settler.ts'
+import { Settler, type Unsettled, type Written } from './settler.ts'
 import { composeStack, type Stack } from './stack.ts'
 import { SupervisedCalls } from './supervise.ts'
 import { tracking } from './tracking.ts'
@@ -408,7 +408,7 @@ export class Run {
   }
 
   /** Tells the `ackWith` listeners of an outcome that was settled; the stop waits for what they return. */
-  #acknowledge({ task, outcome }: Unsettled, settled: Settled): void {
+  #acknowledge({ task, outcome }: Unsettled, settled: Written): void {
     if (settled === 'stale' || settled === 'cancelled') return
     const written: Outcome =
       typeof settled === 'string' ? outcome : { type: 'killed', error: settled }

@@ -1,4 +1,11 @@
-import type { Backend, Outcome, Settled, Settlement } from '../backend/backend.ts'
+import {
+  type Backend,
+  type Completed,
+  isCompleted,
+  type Outcome,
+  type Settled,
+  type Settlement,
+} from '../backend/backend.ts'
 import type { EncodeError } from '../errors/backend-errors.ts'
 import type { EventBody } from '../service/events.ts'
 import type { Parts } from '../task/task.ts'
@@ -16,6 +23,9 @@ export interface Unsettled extends Settlement {
   readonly endedAt?: number | undefined
 }
 
+/** What became of an outcome once who had settled its task is settled, too. */
+export type Written = Exclude<Settled, Completed>
+
 /** Who hears of what was settled. */
 export interface SettlerHooks {
   readonly onFailure: BackendErrorPolicy
@@ -26,7 +36,7 @@ export interface SettlerHooks {
   readonly emit: (event: EventBody) => void
   readonly eventsHeard: () => boolean
   /** Told each durable outcome. */
-  readonly acknowledged: (entry: Unsettled, settled: Settled) => void
+  readonly acknowledged: (entry: Unsettled, settled: Written) => void
 }
 
 /** Writes outcomes by group commit: while one settle is in flight outcomes gather, and the next takes them all. */
@@ -128,16 +138,26 @@ export class Settler {
 
   #tell(entries: readonly Unsettled[], answers: readonly Settled[] | undefined): void {
     const heard = this.#hooks.eventsHeard()
-    entries.forEach((entry, index) => {
-      const settled = answers?.[index] ?? 'applied'
-      if (entry.unstarted === true) return
+    entries.forEach((given, index) => {
+      const answer = answers?.[index] ?? 'applied'
+      if (given.unstarted === true) return
+      const completed = isCompleted(answer)
+      // It was done before, whatever came of the handler afterwards.
+      const entry: Unsettled = completed
+        ? { ...given, outcome: { type: 'done', result: answer.completed } }
+        : given
+      const settled = completed ? 'repeated' : answer
+      if (completed && given.outcome.type !== 'done' && given.outcome.error !== undefined) {
+        const { error } = given.outcome
+        this.#hooks.emit({ type: 'error', operation: 'handler after settleWithin', error })
+      }
       if (heard) this.#hooks.emit(this.#eventOf(entry, settled))
       this.#hooks.acknowledged(entry, settled)
     })
     this.#hooks.onSettled(entries)
   }
 
-  #eventOf({ task, outcome, startedAt, endedAt }: Unsettled, settled: Settled): EventBody {
+  #eventOf({ task, outcome, startedAt, endedAt }: Unsettled, settled: Written): EventBody {
     if (settled === 'stale') return { type: 'lost', task, reason: 'taken' }
     if (settled === 'cancelled') return { type: 'lost', task, reason: 'cancelled' }
     // For whoever began to listen only afterwards, the time that storing took is part of it.

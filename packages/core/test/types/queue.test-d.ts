@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { json } from '../../src/codec/json.ts'
 import type { Event } from '../../src/service/events.ts'
+import type { TaskRequest } from '../../src/service/service.ts'
 import type { Queue } from '../../src/storage/queue.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import type { QueueContext, Task } from '../../src/task/task.ts'
@@ -87,5 +88,20 @@ new WorkerBuilder('mailer').backend(emails).build((email) => {
 await emails.within(transaction).push({ to: 'ada', at: '2030-01-01' })
 // @ts-expect-error nor does its other queue
 await numbers.within(transaction).push(5)
+
+// A handler ends its task in a transaction of its own: with a result where the queue keeps one.
+const receipts = transactional.queue<number, Receipt>('receipts', { result: json<Receipt>() })
+declare const request: TaskRequest<unknown, {}, QueueContext>
+declare const elsewhere: TaskRequest<unknown>
+equal<Promise<Receipt>>()(receipts.settleWithin(transaction).done(request, receipt))
+await orders.settleWithin(transaction).done(request)
+// @ts-expect-error -- the queue keeps results
+await receipts.settleWithin(transaction).done(request)
+// @ts-expect-error -- that is no result of it
+await receipts.settleWithin(transaction).done(request, 5)
+// @ts-expect-error -- a request of no queue
+await orders.settleWithin(transaction).done(elsewhere)
+// @ts-expect-error -- a storage without transactions
+await numbers.settleWithin(transaction).done(request)
 // @ts-expect-error a transaction of something else
 await orders.within({ run: () => {} }).push({ to: 'ada', at: '2030-01-01' })

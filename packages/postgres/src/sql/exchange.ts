@@ -4,6 +4,8 @@ import { INNER, NOW, SETTINGS } from './settings.ts'
 const PROMOTED_AT_ONCE = 1_000
 /** Rows that have become due but are locked by others are looked at again after so many milliseconds. */
 const LOOK_AGAIN_MS = 20
+/** A message has less than 8,000 bytes. With more ids than fit, any may have ended. */
+const LONGEST_IDS = 2_000
 
 /** When a row that is due after `ms` is: what is due now goes to a lane at once. */
 const THEN = 'ceil(p_now + r.ms)::bigint'
@@ -62,7 +64,7 @@ begin
 end $$;
 
 create function apalis.settle_rows_1(
-  p_queue int, p_worker int, p_ids text[], p_epochs int[], p_results text[], p_others json, p_now bigint,
+  p_queue int, p_worker int, p_ids text[], p_epochs int[], p_results text[], p_others json, p_within boolean, p_now bigint,
   -- Something may be due; what was not applied, by its number, and whether it was before; what has ended.
   out due boolean, out late json, out ended text[]
 ) ${INNER} as $$
@@ -120,7 +122,8 @@ begin
           and t.worker = p_worker and t.epoch = p_epochs[o.ord] and t.finished_at = p_now)
         group by p_ids[o.ord]) d;
     end if;
-    if v_claims is not null then
+    -- In a transaction of the caller's nothing is locked that others settle by: the next beat counts anew.
+    if v_claims is not null and not p_within then
       perform apalis.count_down_1(v_claims, v_counts);
     end if;
     if cardinality(v_ords) = v_count then
@@ -135,7 +138,9 @@ begin
       select f.tid, r.epoch, r.type, coalesce(r.ms, 0) as ms, r.error, v_count + r.ord as ord
       from rows from (json_to_recordset(p_others) as (id text, epoch int, type smallint, ms double precision, error jsonb))
         with ordinality as r(id, epoch, type, ms, error, ord)
-      cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1) f
+      -- What is locked is about to be ended by somebody else, maybe by its own handler in a transaction that stays open.
+      cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1
+        for update skip locked) f
       order by r.id, r.ord
     ), u as (
       update apalis.task t set
@@ -158,7 +163,9 @@ begin
       (select count(u.due_at) from u), exists (select from u where u.status <> 4)
       into v_claims, v_counts, v_part, v_killed, v_pending, v_failed, v_future, v_due from g;
     if v_claims is not null then
-      perform apalis.count_down_1(v_claims, v_counts);
+      if not p_within then
+        perform apalis.count_down_1(v_claims, v_counts);
+      end if;
       v_ords := v_ords || v_part;
       v_applied := v_applied + cardinality(v_part);
     end if;
@@ -279,7 +286,8 @@ begin
 end $$;
 
 create function apalis.exchange_1(
-  p_queue text, p_worker text, p_ids text[], p_epochs int[], p_results text[], p_others text, p_limit int, p_suspects int, p_offset bigint
+  p_queue text, p_worker text, p_ids text[], p_epochs int[], p_results text[], p_others text, p_limit int, p_suspects int,
+  p_within boolean, p_offset bigint
 ) returns text ${SETTINGS} as $$
 declare
   v_now bigint := ${NOW};
@@ -302,7 +310,8 @@ begin
   end if;
   if v_settles then
     select * into v_settled
-      from apalis.settle_rows_1(v_queue, v_worker, coalesce(p_ids, '{}'), p_epochs, p_results, p_others::json, v_now);
+      from apalis.settle_rows_1(v_queue, v_worker, coalesce(p_ids, '{}'), p_epochs, p_results, p_others::json,
+        p_within, v_now);
   else
     -- A claim that a crash of the server undoes was nobody's: who made it is no longer believed.
     perform set_config('synchronous_commit', 'off', true);
@@ -314,6 +323,17 @@ begin
   end if;
   if not v_settles then
     return concat('{"settled":null,"claimed":', coalesce(v_claimed, 'null'), '}');
+  end if;
+  if p_within then
+    -- Heard when the caller's transaction is committed. Nobody's mark is taken away: it would be locked for as long.
+    if v_settled.due or cardinality(v_settled.ended) > 0 then
+      perform pg_notify('apalis', json_strip_nulls(json_build_object(
+        'due', case when v_settled.due then json_build_object(p_queue, '[]'::json) end,
+        'settled', case when cardinality(v_settled.ended) > 0 then json_build_object(p_queue,
+          case when octet_length(v_settled.ended::text) < ${LONGEST_IDS} then to_json(v_settled.ended) else '[]'::json end) end
+      ))::text);
+    end if;
+    return concat('{"settled":{"due":false,"late":', coalesce(v_settled.late, 'null'), ',"awaited":null},"claimed":null}');
   end if;
   -- Last, since a kill that waits for this may hold a row that a claim waits for.
   if cardinality(v_settled.ended) > 0 then

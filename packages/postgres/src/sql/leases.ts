@@ -26,6 +26,21 @@ begin
     where w.id = old.id;
 end $$;
 
+-- Counts what of these claims still runs: what ended in a transaction of the caller's was not counted down.
+create function apalis.recount_1(p_queue int, p_worker int) returns void ${INNER} as $$
+begin
+  -- Whoever ends a run counts down in the same transaction. Who has done so by now is seen below, who has not waits for this.
+  perform 1 from apalis.claim c where c.queue = p_queue and c.worker = p_worker order by c.n for update;
+  update apalis.claim c set ids = a.ids, running = cardinality(a.ids)
+    from (select c.n, array(
+        select t.id from unnest(c.ids) with ordinality as i(id, ord)
+          cross join lateral (select t.id, t.status, t.claim from apalis.task t where t.queue = p_queue and t.id = i.id limit 1) t
+          where t.status = 1 and t.claim = c.n order by i.ord) as ids
+      from apalis.claim c where c.queue = p_queue and c.worker = p_worker) a
+    where c.n = a.n and c.running <> cardinality(a.ids);
+  delete from apalis.claim c where c.queue = p_queue and c.worker = p_worker and c.running <= 0;
+end $$;
+
 create function apalis.beat_1(p_queue text, p_worker text, p_offset bigint) returns text ${SETTINGS} as $$
 declare
   v_now bigint := ${NOW};
@@ -34,6 +49,7 @@ declare
   v_paused boolean;
   v_lease_ms bigint;
   v_held text;
+  v_miscounted boolean;
   v_due bigint;
   v_lapse bigint;
 begin
@@ -51,10 +67,17 @@ begin
         cross join lateral (select t.id, t.status, t.claim from apalis.task t where t.queue = v_queue and t.id = i.id limit 1) t
         where t.status = 1 and t.claim = c.n order by i.ord)
     where c.queue = v_queue and c.worker = v_worker and cardinality(c.ids) > 4 * c.running + 16;
-  select string_agg(concat('[', to_json(t.id), ',', t.epoch, ']'), ',') into v_held
-    from apalis.claim c cross join lateral unnest(c.ids) as i(id)
-    cross join lateral (select t.id, t.epoch, t.status, t.claim from apalis.task t where t.queue = v_queue and t.id = i.id limit 1) t
-    where c.queue = v_queue and c.worker = v_worker and t.status = 1 and t.claim = c.n;
+  with h as materialized (
+    select t.id, t.epoch from apalis.claim c cross join lateral unnest(c.ids) as i(id)
+      cross join lateral (select t.id, t.epoch, t.status, t.claim from apalis.task t where t.queue = v_queue and t.id = i.id limit 1) t
+      where c.queue = v_queue and c.worker = v_worker and t.status = 1 and t.claim = c.n
+  )
+  select (select string_agg(concat('[', to_json(h.id), ',', h.epoch, ']'), ',') from h),
+    (select count(*) from h) <> (select sum(c.running) from apalis.claim c where c.queue = v_queue and c.worker = v_worker)
+    into v_held, v_miscounted;
+  if v_miscounted then
+    perform apalis.recount_1(v_queue, v_worker);
+  end if;
   if not v_paused then
     if exists (select from apalis.task t where t.queue = v_queue and t.lane is not null) then
       v_due := v_now;
@@ -115,7 +138,10 @@ begin
     update apalis.worker w set lease_end = null where w.id = v_holder.worker and (w.lease_end is null or w.lease_end <= v_now);
     continue when not found and v_holder.id is not null;
     select array_agg(h.tid) into v_tids from apalis.held_1(v_queue, v_holder.worker, v_left) h;
-    continue when v_tids is null;
+    if v_tids is null then
+      perform apalis.recount_1(v_queue, v_holder.worker);
+      continue;
+    end if;
     with u as (
       update apalis.task t set rescues = t.rescues + 1, attempt = t.attempt - 1, worker = null,
         status = case when t.rescues + 1 >= p_max then 4 else 0 end,

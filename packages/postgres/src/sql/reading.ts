@@ -1,5 +1,8 @@
 import { INNER, NOW, PLAIN_SETTINGS, SETTINGS } from './settings.ts'
 
+/** A settle takes milliseconds. What is locked for longer is not about to be settled by a worker. */
+const PATIENCE_MS = 250
+
 /** What only reads, and the marks of those who wait. */
 export const readingFunctions: string = `
 -- A row as an object; what is null in it is not there.
@@ -44,11 +47,27 @@ end $$;
 
 -- Reads what was marked: a settle that is under way has to end first, since it may not have seen the mark.
 create function apalis.watch_1(p_queue text, p_ids text[]) returns text ${SETTINGS} as $$
+declare
+  v_queue int;
 begin
-  perform 1 from apalis.task t where t.ctid = any(array(
-      select f.tid from unnest(p_ids) as i(id) cross join lateral (select t.ctid as tid from apalis.task t
-        where t.queue = (select q.id from apalis.queue q where q.name = p_queue) and t.id = i.id limit 1) f))
-    and t.status = 1 order by t.id for share;
+  select q.id into v_queue from apalis.queue q where q.name = p_queue;
+  begin
+    perform set_config('lock_timeout', '${PATIENCE_MS}', true);
+    perform 1 from apalis.task t where t.ctid = any(array(
+        select f.tid from unnest(p_ids) as i(id) cross join lateral (select t.ctid as tid from apalis.task t
+          where t.queue = v_queue and t.id = i.id limit 1) f))
+      and t.status = 1 order by t.id for share;
+  exception when lock_not_available then
+    -- Its handler settles it in a transaction of its own, which tells by itself when it is committed.
+    null;
+  end;
+  if exists (select from apalis.awaited a where a.queue = v_queue) then
+    -- The end of these is known now. Who ends a task in a transaction of its own leaves the mark.
+    delete from apalis.awaited a using (select f.tid from (select distinct i.id from unnest(p_ids) as i(id) order by 1) i
+        cross join lateral (select a.ctid as tid from apalis.awaited a where a.queue = v_queue and a.id = i.id limit 1) f
+        where exists (select from apalis.task t where t.queue = v_queue and t.id = i.id and t.status in (2, 4))) r
+      where a.ctid = r.tid;
+  end if;
   return apalis.get_1(p_queue, p_ids);
 end $$;
 
@@ -111,7 +130,9 @@ begin
     cross join lateral (select q.name from apalis.queue q where q.id = e.queue limit 1) q;
   select json_agg(json_build_array(i.queue, i.id)) into v_settled
     from unnest(p_queues, p_ids) as i(queue, id)
-    where not exists (select from apalis.awaited a where a.queue = (select q.id from apalis.queue q where q.name = i.queue) and a.id = i.id);
+    cross join lateral (select (select q.id from apalis.queue q where q.name = i.queue) as queue) k
+    where not exists (select from apalis.awaited a where a.queue = k.queue and a.id = i.id)
+      or exists (select from apalis.task t where t.queue = k.queue and t.id = i.id and t.status in (2, 4));
   return json_build_object('now', v_now, 'queues', v_queues, 'killed', v_killed, 'last', v_last, 'settled', v_settled);
 end $$;
 

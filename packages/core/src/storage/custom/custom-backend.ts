@@ -1,4 +1,11 @@
-import type { Backend, Beat, Settled, Settlement, TaskStream } from '../../backend/backend.ts'
+import {
+  type Backend,
+  type Beat,
+  isCompleted,
+  type Settled,
+  type Settlement,
+  type TaskStream,
+} from '../../backend/backend.ts'
 import { poll, type PollStrategy } from '../../backend/poll.ts'
 import type { Codec } from '../../codec/codec.ts'
 import { json } from '../../codec/json.ts'
@@ -191,5 +198,5 @@ function checkSettled(settled: unknown, count: number): void {
 const SETTLED: readonly unknown[] = ['applied', 'repeated', 'stale', 'cancelled']
 
 function isSettled(answer: unknown): boolean {
-  return SETTLED.includes(answer) || isEncodeError(answer)
+  return SETTLED.includes(answer) || isEncodeError(answer) || isCompleted(answer)
 }

@@ -23,6 +23,7 @@ import { resultCases } from './results.ts'
 import { retryCases } from './retry.ts'
 import { scheduleCases } from './schedule.ts'
 import { sharingCases } from './sharing.ts'
+import { completionCases } from './completion.ts'
 import { transactionCases } from './transactions.ts'
 import { uniqueCases } from './unique.ts'
 import { wakingCases } from './waking.ts'
@@ -39,7 +40,7 @@ const subjects: readonly (readonly [string, readonly CaseDefinition[]])[] = [
   ['enqueue', enqueueCases],
   ['pushing', pushingCases],
   ['unique', uniqueCases],
-  ['transactions', transactionCases],
+  ['transactions', [...transactionCases, ...completionCases]],
   ['dispatch', dispatchCases],
   ['waking', wakingCases],
   ['schedule', scheduleCases],

@@ -142,6 +142,20 @@ test('an answer of settle that is none ends the worker, and is told as no succes
   }
 })
 
+test('a task that its source had finished by itself is a success, whatever came of the handler; its error is told', async () => {
+  const error = new RangeError('too late')
+  const settle: Options['settle'] = async () => [{ completed: 7 }]
+  const it = lab({ fetch: answers([{ args: 1 }]), settle }, () => {
+    throw error
+  })
+  await run(it)
+  const told = it.events.filter(({ type }) => type === 'success' || type === 'error')
+  assert.deepEqual(
+    told.map((event) => ('result' in event ? event.result : 'error' in event && event.error)),
+    [error, 7],
+  )
+})
+
 test('a settle that throws, at once or later, is tried again', async () => {
   let calls = 0
   const it = lab({
