@@ -57,9 +57,14 @@ async function askOpen(tx: PostgresTransaction, send: Send, schema: string): Pro
   try {
     await send(`LOCK TABLE "${schema}".queue IN ACCESS SHARE MODE`, [])
   } catch (error) {
-    if (sqlState(error) === NONE_OPEN) throw refused(tx, 'none is open')
-    throw error
+    throw saysNoneOpen(error) ? refused(tx, 'none is open') : error
   }
+}
+
+function saysNoneOpen(error: unknown): boolean {
+  if (sqlState(error) === NONE_OPEN) return true
+  // Prisma has codes of its own, and that of the server in its message.
+  return error instanceof Error && error.message.includes(`\`${NONE_OPEN}\``)
 }
 
 /** How to send by what the caller gave, which is known by its methods. */
