@@ -2,7 +2,7 @@ import { BackendError, sleep, systemClock } from '@apalis/core'
 import type { PostgresResult, PostgresTransaction } from './client.ts'
 import type { Link } from './link.ts'
 import { isConflict, toBackendError } from './postgres-errors.ts'
-import { callWithin, checkOpen } from './transactions.ts'
+import { callWithin, lacksQueue } from './transactions.ts'
 
 /** How a call is made. */
 export interface CallOptions {
@@ -73,10 +73,14 @@ export class Calls {
     throw new BackendError(operation, `${name} answered with ${typeof answer}`)
   }
 
-  /** Throws an `OptionError` unless the caller's transaction is one, and open. */
-  async checkOpen(operation: string, within: PostgresTransaction): Promise<void> {
+  /** See {@link lacksQueue}. */
+  async lacksQueue(
+    operation: string,
+    queue: string,
+    within: PostgresTransaction,
+  ): Promise<boolean> {
     try {
-      await checkOpen(within, this.#deps.schema)
+      return await lacksQueue(within, this.#deps.schema, queue)
     } catch (error) {
       throw toBackendError(operation, error)
     }

@@ -199,8 +199,10 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     const { calls, link } = this.#deps
     // Where there is nobody else it is in nobody's way.
     if (link.oneSession === true || this.#opened.has(queue)) return
-    await calls.checkOpen('insert', within)
-    await calls.call('insert', 'queue_1', [queue])
+    // One that the transaction has stored itself would be waited for until it ends.
+    if (await calls.lacksQueue('insert', queue, within)) {
+      await calls.call('insert', 'queue_1', [queue])
+    }
     this.#opened.add(queue)
   }
 }

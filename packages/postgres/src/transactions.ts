@@ -47,9 +47,17 @@ export async function callWithin(
   return answerOf(await send(text, sent))
 }
 
-/** Throws an `OptionError` unless it is a transaction, and open. */
-export async function checkOpen(tx: PostgresTransaction, schema: string): Promise<void> {
-  await askOpen(tx, senderOf(tx), schema)
+/** Whether a transaction of the caller's, which has to be open, sees no queue of that name. */
+export async function lacksQueue(
+  tx: PostgresTransaction,
+  schema: string,
+  queue: string,
+): Promise<boolean> {
+  const send = senderOf(tx)
+  const rows = await send(`SELECT 1 AS there FROM "${schema}".queue WHERE name = $1`, [queue])
+  if (hasRow(rows)) return false
+  await askOpen(tx, send, schema)
+  return true
 }
 
 /** A lock that everybody who reads takes anyway, by the one statement that is refused outside of a transaction and leaves nothing behind inside. */

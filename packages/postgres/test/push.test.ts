@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { PGlite } from '@electric-sql/pglite'
 import { json, WorkerBuilder } from '@apalis/core'
 import { Client, Pool } from 'pg'
 import { z } from 'zod'
@@ -46,7 +47,9 @@ function toText(options: object | string): string {
 
 /** The instant in the first ten characters of a ULID, in milliseconds since 1970. */
 function instantOf(id: string): number {
-  const digits = [...id.slice(0, 10)].map((one) => '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(one))
+  const digits = Array.from(id.slice(0, 10), (one) =>
+    '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(one),
+  )
   return digits.reduce((value, digit) => value * 32 + digit, 0)
 }
 
@@ -181,6 +184,20 @@ test(
     await writer.end()
   },
 )
+
+test('in PGlite, in a schema of the usual name', async () => {
+  const database = await PGlite.create()
+  const own = await PostgresStorage.connect(database)
+  const mail = own.queue<unknown>('mail')
+  const call = 'SELECT apalis.push($1, $2, $3) AS id'
+  const options = { delay: '10m', metadata: { odd } }
+  const { rows } = await database.query<{ id: string }>(call, ['mail', odd, options])
+  const [task] = await mail.listTasks()
+  assert.deepEqual([task?.parts.taskId, task?.parts.metadata], [rows[0]?.id, { odd }])
+  assert.deepEqual(task !== undefined && 'args' in task && task.args, odd)
+  await own.close()
+  await database.close()
+})
 
 const duration = `a duration such as 250, '250ms', '30s', '5m', '1h' or '7d', at most 100 years`
 const atLeast1 = duration.replace('a duration', 'a duration of at least 1 ms')

@@ -2,11 +2,12 @@ import { PGlite } from '@electric-sql/pglite'
 import { drizzle as drizzleOnPg } from 'drizzle-orm/node-postgres'
 import { drizzle as drizzleOnPglite } from 'drizzle-orm/pglite'
 import { drizzle as drizzleOnPostgresJs } from 'drizzle-orm/postgres-js'
-import createKnex, { type Knex } from 'knex'
+import createKnex from 'knex'
 import { CamelCasePlugin, Kysely, ParseJSONResultsPlugin, PostgresDialect } from 'kysely'
 import { Pool, type PoolClient } from 'pg'
 import createPostgresJs from 'postgres'
 import type { PostgresConnection, PostgresTransaction } from '../../src/index.ts'
+import { fromKnex } from './place-order.ts'
 
 /** A library as its users have it: with its own way into a transaction, out of it, and into a savepoint. */
 export interface Library extends AsyncDisposable {
@@ -140,14 +141,9 @@ function onKnex(url: string): Library {
     connection: url,
     database,
     transaction: (work) =>
-      database.transaction((trx) => work({ tx: inKnex(trx), run: async (sql) => trx.raw(sql) })),
+      database.transaction((trx) => work({ tx: fromKnex(trx), run: async (sql) => trx.raw(sql) })),
     [Symbol.asyncDispose]: () => database.destroy(),
   }
-}
-
-/** The lines that the document has. */
-function inKnex(trx: Knex.Transaction): PostgresTransaction {
-  return { query: (text, values = []) => trx.raw(text.replaceAll(/\$\d+/g, '?'), values) }
 }
 
 let shared: Promise<PGlite> | undefined
