@@ -47,15 +47,19 @@ export async function callWithin(
   return answerOf(await send(text, sent))
 }
 
-/** Whether a transaction of the caller's, which has to be open, sees no queue of that name. */
+/**
+ * Whether a queue's name has to be stored before a transaction of the caller's, which has to be open, stores tasks of it: it
+ * sees none of that name, and would see what others store now.
+ */
 export async function lacksQueue(
   tx: PostgresTransaction,
   schema: string,
   queue: string,
 ): Promise<boolean> {
   const send = senderOf(tx)
-  const rows = await send(`SELECT 1 AS there FROM "${schema}".queue WHERE name = $1`, [queue])
-  if (hasRow(rows)) return false
+  const known = `EXISTS (SELECT FROM "${schema}".queue WHERE name = $1)`
+  const fixed = `current_setting('transaction_isolation') IN ('repeatable read', 'serializable')`
+  if (hasRow(await send(`SELECT 1 AS known WHERE ${known} OR ${fixed}`, [queue]))) return false
   await askOpen(tx, send, schema)
   return true
 }

@@ -82,17 +82,19 @@ test('what is no transaction is refused, whatever it is', { skip }, async () => 
   assert.throws(() => tasks.within(undefined as never), OptionError)
 })
 
-test('in any isolation the caller likes', { skip }, async () => {
-  const tasks = freshQueue()
-  for (const isolation of ['REPEATABLE READ', 'SERIALIZABLE']) {
-    await tasks.push('before')
+test('in any isolation the caller likes, in queues that it has seen or not', { skip }, async () => {
+  for (const isolation of ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE']) {
+    const queues = [freshQueue(), freshQueue(), freshQueue()]
+    await queues[0]?.push('before')
     await client.query(`BEGIN ISOLATION LEVEL ${isolation}`)
     await client.query('SELECT 1')
-    await tasks.within(client).push('a')
-    await tasks.within(client).push('b', { unique: isolation })
+    for (const tasks of queues) {
+      await tasks.within(client).push('a')
+      await tasks.within(client).push('b', { unique: 'key' })
+    }
     await client.query('COMMIT')
+    assert.deepEqual(await Promise.all(queues.map(pending)), [3, 2, 2])
   }
-  assert.equal(await pending(tasks), 6)
 })
 
 test(

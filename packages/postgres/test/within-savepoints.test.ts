@@ -54,10 +54,13 @@ test('postgres.js: a savepoint is a transaction too', { skip }, async () => {
   await sql.end()
 })
 
-test('Drizzle: a transaction inside one is a transaction too', { skip }, async () => {
-  const pool = new Pool({ connectionString: url })
-  const db = drizzleOnPg(pool)
-  await assertKept((tasks) =>
+/** A database of Drizzle, or a transaction of one. */
+interface InDrizzle {
+  transaction(work: (tx: InDrizzle & PostgresTransaction) => Promise<void>): Promise<void>
+}
+
+function assertKeptInDrizzle(db: InDrizzle): Promise<void> {
+  return assertKept((tasks) =>
     db.transaction(async (tx) => {
       await tasks.within(tx).push('a')
       await undone(
@@ -66,9 +69,16 @@ test('Drizzle: a transaction inside one is a transaction too', { skip }, async (
           throw new Undone()
         }),
       )
-      await tx.transaction((inner) => tasks.within(inner).push('c'))
+      await tx.transaction(async (inner) => {
+        await tasks.within(inner).push('c')
+      })
     }),
   )
+}
+
+test('Drizzle: a transaction inside one is a transaction too', { skip }, async () => {
+  const pool = new Pool({ connectionString: url })
+  await assertKeptInDrizzle(drizzleOnPg(pool))
   await pool.end()
 })
 
@@ -77,19 +87,7 @@ test(
   { skip },
   async () => {
     const sql = createPostgresJs(url)
-    const db = drizzleOnPostgresJs(sql)
-    await assertKept((tasks) =>
-      db.transaction(async (tx) => {
-        await tasks.within(tx).push('a')
-        await undone(
-          tx.transaction(async (inner) => {
-            await tasks.within(inner).push('b')
-            throw new Undone()
-          }),
-        )
-        await tx.transaction((inner) => tasks.within(inner).push('c'))
-      }),
-    )
+    await assertKeptInDrizzle(drizzleOnPostgresJs(sql))
     await sql.end()
   },
 )
