@@ -2,6 +2,7 @@ import { BackendError, sleep, systemClock } from '@apalis/core'
 import type { PostgresResult, PostgresTransaction } from './client.ts'
 import type { Link } from './link.ts'
 import { isConflict, toBackendError } from './postgres-errors.ts'
+import { callWithin, lacksQueue } from './transactions.ts'
 
 /** How a call is made. */
 export interface CallOptions {
@@ -51,7 +52,8 @@ export class Calls {
     const { schema } = this.#deps
     const text = statement(schema, name, values.length)
     try {
-      if (within !== undefined) return answerOf(await within.query(text, [...values]))
+      // Nothing is tried again here: what undoes a statement undoes the whole transaction.
+      if (within !== undefined) return await callWithin(within, { schema, text, values })
       return answerOf(await this.#run(text, values, urgent))
     } catch (error) {
       throw toBackendError(operation, error)
@@ -69,6 +71,19 @@ export class Calls {
     if (answer === null || answer === undefined) return undefined
     if (typeof answer === 'string') return JSON.parse(answer)
     throw new BackendError(operation, `${name} answered with ${typeof answer}`)
+  }
+
+  /** See {@link lacksQueue}. */
+  async lacksQueue(
+    operation: string,
+    queue: string,
+    within: PostgresTransaction,
+  ): Promise<boolean> {
+    try {
+      return await lacksQueue(within, this.#deps.schema, queue)
+    } catch (error) {
+      throw toBackendError(operation, error)
+    }
   }
 
   async #run(text: string, values: readonly unknown[], urgent: boolean): Promise<PostgresResult> {

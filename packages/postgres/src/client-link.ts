@@ -64,6 +64,7 @@ export class ClientLink implements Link {
 export class InProcessLink implements Link {
   readonly parallel = false
   readonly direct = true
+  readonly oneSession = true
   readonly #database: PostgresInProcess
 
   constructor(database: PostgresInProcess) {

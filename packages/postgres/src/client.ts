@@ -3,8 +3,8 @@ export interface PostgresResult {
   readonly rows: readonly unknown[]
 }
 
-/** Whatever takes a statement with `$1`, `$2`, … and its values: a `Client` or pooled client of `pg`, PGlite or a transaction of it. */
-export interface PostgresTransaction {
+/** Whatever takes a statement with `$1`, `$2`, … and its values. */
+export interface PostgresQueryable {
   query(text: string, values?: unknown[]): Promise<PostgresResult>
 }
 
@@ -15,7 +15,7 @@ export interface PostgresNotification {
 }
 
 /** A connection, as `pg` has it. */
-export interface PostgresClient extends PostgresTransaction {
+export interface PostgresClient extends PostgresQueryable {
   on(event: 'notification', listener: (message: PostgresNotification) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   on(event: 'end', listener: () => void): unknown
@@ -31,7 +31,7 @@ export interface PostgresPoolClient extends PostgresClient {
 }
 
 /** A pool of connections, as `pg` has it. */
-export interface PostgresPool extends PostgresTransaction {
+export interface PostgresPool extends PostgresQueryable {
   connect(): Promise<PostgresPoolClient>
   on(event: 'error', listener: (error: Error) => void): unknown
   removeListener(event: 'error', listener: (error: Error) => void): unknown
@@ -40,7 +40,7 @@ export interface PostgresPool extends PostgresTransaction {
 }
 
 /** PostgreSQL in this process. */
-export interface PostgresInProcess extends PostgresTransaction {
+export interface PostgresInProcess extends PostgresQueryable {
   /** Gives back what ends the listening. */
   listen(channel: string, callback: (payload: string) => void): Promise<() => Promise<void>>
 }
@@ -57,3 +57,48 @@ export function isPool(connection: object): connection is PostgresPool {
 export function isInProcess(connection: object): connection is PostgresInProcess {
   return 'listen' in connection && typeof connection.listen === 'function'
 }
+
+/** What our statements are sent with in a transaction of the caller's: arrays as texts, as the server writes them. */
+export type PostgresValue = string | number | boolean | null
+
+/**
+ * A connection of `pg` with a transaction open, a transaction of PGlite, or an object of one's own for any other library: it
+ * sends the text with its `$1`, `$2`, … as it is, and answers with the rows. What has transactions and is none does not fit.
+ */
+export interface PostgresQueryTransaction {
+  query(
+    text: string,
+    values?: PostgresValue[],
+  ): PromiseLike<PostgresResult | readonly unknown[] | undefined>
+  /** Only pools have it. */
+  readonly totalCount?: never
+  /** Only databases have it. */
+  readonly transaction?: never
+}
+
+/** What `sql.begin` and `sql.savepoint` of postgres.js call back with. */
+export interface PostgresJsTransaction {
+  unsafe(text: string, values?: PostgresValue[]): PromiseLike<readonly unknown[]>
+  savepoint(run: never): Promise<unknown>
+}
+
+/** What `db.transaction` of Drizzle calls back with, whatever it runs on. */
+export interface DrizzleTransaction {
+  execute(query: never): PromiseLike<unknown>
+  setTransaction(config: never): Promise<void>
+  rollback(): never
+}
+
+/** What `db.transaction().execute` of Kysely calls back with, or `db.startTransaction().execute` gives. */
+export interface KyselyTransaction {
+  readonly isTransaction: true
+  withoutPlugins(): KyselyTransaction
+  executeQuery(query: never): Promise<PostgresResult>
+}
+
+/** A transaction of the caller's: tasks that are pushed in it are there if it is committed. */
+export type PostgresTransaction =
+  | PostgresQueryTransaction
+  | PostgresJsTransaction
+  | DrizzleTransaction
+  | KyselyTransaction

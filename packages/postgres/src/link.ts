@@ -21,6 +21,8 @@ export interface Link {
   readonly parallel: boolean
   /** Nothing stands between: what is sent is heard by whoever listens. False: nobody knows. */
   readonly direct: boolean
+  /** There is one session, and what is asked for outside of a transaction waits until that ends. */
+  readonly oneSession?: true
   /** Runs one statement in a transaction of its own. */
   run(text: string, values: readonly unknown[], options: RunOptions): Promise<PostgresResult>
   /** Listens on a channel. */

@@ -54,7 +54,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     rows: readonly NewRow[],
     options: InsertOptions<PostgresTransaction> = {},
   ): Promise<readonly Inserted[]> {
-    if (options.within !== undefined) await this.#open(queue)
+    if (options.within !== undefined) await this.#open(queue, options.within)
     const inserted = await insertRows(this.#session, queue, rows, {
       ...options,
       tell: options.within === undefined ? null : dueMessage(queue),
@@ -195,9 +195,14 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
   }
 
   /** Stores the queue's name by itself: in a transaction of the caller's it would be in everybody's way until that ends. */
-  async #open(queue: string): Promise<void> {
-    if (this.#opened.has(queue)) return
-    await this.#deps.calls.call('insert', 'queue_1', [queue])
+  async #open(queue: string, within: PostgresTransaction): Promise<void> {
+    const { calls, link } = this.#deps
+    // Where there is nobody else it is in nobody's way.
+    if (link.oneSession === true || this.#opened.has(queue)) return
+    // One that the transaction has stored itself would be waited for until it ends.
+    if (await calls.lacksQueue('insert', queue, within)) {
+      await calls.call('insert', 'queue_1', [queue])
+    }
     this.#opened.add(queue)
   }
 }

@@ -3,6 +3,7 @@ import { exchangeFunctions } from './sql/exchange.ts'
 import { insertFunctions } from './sql/insert.ts'
 import { leaseFunctions } from './sql/leases.ts'
 import { purgeFunctions } from './sql/purge.ts'
+import { pushFunctions } from './sql/push.ts'
 import { readingFunctions } from './sql/reading.ts'
 import { tables } from './sql/tables.ts'
 import { tallyFunctions } from './sql/tallies.ts'
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
       changeFunctions,
       exchangeFunctions,
       insertFunctions,
+      pushFunctions,
       readingFunctions,
       leaseFunctions,
       purgeFunctions,
