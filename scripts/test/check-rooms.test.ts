@@ -42,6 +42,9 @@ const allowed: Record<string, Record<string, string>> = {
       import * as z from 'zod'`,
     'packages/sqlite/test/a.test.ts': `import { SqliteStorage } from '@apalis/sqlite'`,
   },
+  "tests of every package use core's twins": {
+    'packages/sqlite/test/a.test.ts': `import { twins } from '../../core/test/twins/index.ts'`,
+  },
   'a package imports core and its peers': {
     'packages/sqlite/src/storage.ts': `
       import { Queue } from '@apalis/core'
@@ -148,6 +151,16 @@ const refused: readonly [file: string, text: string, line: string][] = [
     'packages/sqlite/src/a.ts',
     `import { Task } from '../../core/src/task/task.ts'`,
     "packages/sqlite/src/a.ts:1 imports '../../core/src/task/task.ts': it leaves packages/sqlite",
+  ],
+  [
+    'packages/sqlite/src/a.ts',
+    `import { twins } from '../../core/test/twins/index.ts'`,
+    "packages/sqlite/src/a.ts:1 imports '../../core/test/twins/index.ts': it leaves packages/sqlite",
+  ],
+  [
+    'packages/sqlite/test/a.test.ts',
+    `import { lab } from '../../core/test/lab.ts'`,
+    "packages/sqlite/test/a.test.ts:1 imports '../../core/test/lab.ts': it leaves packages/sqlite",
   ],
   [
     'packages/sqlite/src/a.ts',

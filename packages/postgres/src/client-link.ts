@@ -6,25 +6,32 @@ import type {
 } from './client.ts'
 import { within } from './deadline.ts'
 import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { Turns } from './turns.ts'
 
 /** Statements over one connection of the caller's, one after the other. */
 export class ClientLink implements Link {
   readonly parallel = false
   readonly direct = false
   readonly #client: PostgresClient
+  readonly #turns: Turns
 
   constructor(client: PostgresClient) {
     this.#client = client
+    this.#turns = new Turns(client)
   }
 
-  run(text: string, values: readonly unknown[], options: RunOptions): Promise<PostgresResult> {
-    return query(this.#client, text, values, options)
+  run(
+    text: string,
+    values: readonly unknown[],
+    { timeoutMs }: RunOptions,
+  ): Promise<PostgresResult> {
+    return this.#turns.run(text, values, timeoutMs)
   }
 
   async listen(
     channel: string,
     { onMessage, onEnd }: Subscriber,
-    options: RunOptions,
+    { timeoutMs }: RunOptions,
   ): Promise<AsyncDisposable> {
     const client = this.#client
     const heard = (message: PostgresNotification): void => {
@@ -44,7 +51,7 @@ export class ClientLink implements Link {
     client.on('error', lost)
     client.on('end', ended)
     try {
-      await query(client, `LISTEN "${channel}"`, [], options)
+      await this.#turns.run(`LISTEN "${channel}"`, [], timeoutMs)
     } catch (error) {
       detach()
       throw error
@@ -71,8 +78,16 @@ export class InProcessLink implements Link {
     this.#database = database
   }
 
-  run(text: string, values: readonly unknown[], options: RunOptions): Promise<PostgresResult> {
-    return query(this.#database, text, values, options)
+  run(
+    text: string,
+    values: readonly unknown[],
+    { timeoutMs }: RunOptions,
+  ): Promise<PostgresResult> {
+    return within(
+      this.#database.query(text, [...values]),
+      timeoutMs,
+      () => new GivenUp(`no answer within ${timeoutMs} ms`, true),
+    )
   }
 
   async listen(channel: string, { onMessage }: Subscriber): Promise<AsyncDisposable> {
@@ -83,17 +98,4 @@ export class InProcessLink implements Link {
   async close(): Promise<void> {
     // The database is the caller's.
   }
-}
-
-function query(
-  client: PostgresClient | PostgresInProcess,
-  text: string,
-  values: readonly unknown[],
-  { timeoutMs }: RunOptions,
-): Promise<PostgresResult> {
-  return within(
-    client.query(text, [...values]),
-    timeoutMs,
-    () => new GivenUp(`no answer within ${timeoutMs} ms`, true),
-  )
 }

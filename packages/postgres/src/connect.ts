@@ -41,7 +41,10 @@ async function openPool(
   return new pg.Pool({
     connectionString: url,
     max: CONNECTIONS,
+    // The URL may say otherwise.
     application_name: 'apalis',
+    // What has nothing to do keeps no process alive: who listens or works has timers of its own.
+    allowExitOnIdle: true,
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
   })

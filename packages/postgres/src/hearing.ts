@@ -54,6 +54,11 @@ export class Hearing {
     for (const poller of this.#pollers) poller.watch(queue, ids)
   }
 
+  /** A worker was told whether the queue is paused. */
+  told(queue: string, paused: boolean): void {
+    for (const poller of this.#pollers) poller.told(queue, paused)
+  }
+
   /** Nobody is told anything any more. */
   close(): void {
     this.signals.close()
@@ -76,8 +81,14 @@ export class Hearing {
         onEnd(error)
       },
     })
-    await poller.start()
+    // What workers hear while it looks for the first time it is told, too.
     this.#pollers.add(poller)
+    try {
+      await poller.start()
+    } catch (error) {
+      this.#pollers.delete(poller)
+      throw error
+    }
     return {
       [Symbol.asyncDispose]: async () => {
         this.#pollers.delete(poller)

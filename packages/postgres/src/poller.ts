@@ -69,6 +69,12 @@ export class Poller {
     if (this.#timer !== undefined) this.#arm()
   }
 
+  /** A worker has heard it otherwise: the next look tells where that is not so any more, though it was short. */
+  told(queue: string, paused: boolean): void {
+    const seen = this.#known.get(queue) ?? { name: queue, due: false, dueAt: null }
+    this.#known.set(queue, { ...seen, paused })
+  }
+
   stop(): void {
     this.#over = true
     this.#timer?.cancel()

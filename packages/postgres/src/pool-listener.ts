@@ -1,7 +1,7 @@
 import type { PostgresNotification, PostgresPoolClient, PostgresResult } from './client.ts'
-import { within } from './deadline.ts'
 import { GivenUp, type Subscriber } from './link.ts'
 import { brokeConnection } from './postgres-errors.ts'
+import { Turns } from './turns.ts'
 
 /** A connection that does not stop listening within so many milliseconds is closed instead. */
 const UNLISTEN_MS = 1_000
@@ -12,6 +12,7 @@ export function ignore(): void {}
 /** The one connection of a pool that listens, for all who want to hear. It goes back when the last of them leaves. */
 export class PoolListener {
   readonly #client: PostgresPoolClient
+  readonly #turns: Turns
   readonly #channel: string
   readonly #onOver: () => void
   readonly #subscribers = new Set<Subscriber>()
@@ -20,6 +21,7 @@ export class PoolListener {
   /** `onOver`: it listens no more, for whatever reason. */
   constructor(client: PostgresPoolClient, channel: string, onOver: () => void) {
     this.#client = client
+    this.#turns = new Turns(client)
     this.#channel = channel
     this.#onOver = onOver
     client.on('notification', this.#heard)
@@ -59,12 +61,7 @@ export class PoolListener {
   /** Runs a statement on this connection. */
   async run(text: string, values: readonly unknown[], timeoutMs: number): Promise<PostgresResult> {
     try {
-      const query = this.#client.query(text, [...values])
-      return await within(
-        query,
-        timeoutMs,
-        () => new GivenUp(`no answer within ${timeoutMs} ms`, true),
-      )
+      return await this.#turns.run(text, values, timeoutMs)
     } catch (error) {
       if (error instanceof GivenUp || brokeConnection(error)) this.#lost(error)
       throw error
@@ -75,8 +72,7 @@ export class PoolListener {
   async close(): Promise<void> {
     if (!this.#finish()) return
     try {
-      const unlistened = this.#client.query(`UNLISTEN "${this.#channel}"`)
-      await within(unlistened, UNLISTEN_MS, () => new GivenUp('no answer', true))
+      await this.#turns.run(`UNLISTEN "${this.#channel}"`, [], UNLISTEN_MS)
       this.#client.removeListener('error', ignore)
       this.#client.release()
     } catch {

@@ -92,8 +92,10 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     return exchange(this.#session, { operation: 'exchange', worker, settlements, limit, suspects })
   }
 
-  beat(worker: WorkerRef): Promise<StoreBeat> {
-    return beat(this.#session, worker)
+  async beat(worker: WorkerRef): Promise<StoreBeat> {
+    const answer = await beat(this.#session, worker)
+    this.#hearing.told(worker.queue, answer.paused)
+    return answer
   }
 
   rescue(queue: string, limit: number, options: RescueOptions): Promise<readonly Rescued[]> {

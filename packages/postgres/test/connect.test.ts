@@ -39,6 +39,19 @@ async function works(connection: string | PostgresConnection): Promise<void> {
 
 test('a URL', { skip }, () => works(url))
 
+test('connections of its own bear its name, unless the URL has another', { skip }, async () => {
+  assert.ok(server !== undefined)
+  for (const name of ['apalis', 'of my own']) {
+    // Nobody else is there.
+    const way = new URL(await server.database())
+    if (name !== 'apalis') way.searchParams.set('application_name', name)
+    const storage = await PostgresStorage.connect(way, { schema: freshSchema() })
+    const sql = `SELECT DISTINCT application_name AS name FROM pg_stat_activity WHERE datname = $1`
+    assert.deepEqual(await server.query(sql, [way.pathname.slice(1)]), [{ name }])
+    await storage.close()
+  }
+})
+
 test('a pool of the caller, which stays open', { skip }, async () => {
   const pool = new Pool({ connectionString: url })
   await works(pool)

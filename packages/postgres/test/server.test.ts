@@ -1,18 +1,29 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { sleep, systemClock } from '@apalis/core'
 import { Client } from 'pg'
+import { binariesIn, newestBinaries } from './support/binaries.ts'
 import type { Held } from './support/holder.ts'
 import { findOwnPostgres, findPostgres } from './support/server.ts'
 
 const own = findOwnPostgres()
 const any = findPostgres()
+const { found: newest } = newestBinaries()
 
 describe('a PostgreSQL of any kind', { skip: any.missing }, () => {
   test('databases are new, of this file, and gone with it', async () => {
@@ -43,6 +54,38 @@ describe('a PostgreSQL of any kind', { skip: any.missing }, () => {
   })
 })
 
+const root = process.getuid?.() === 0
+const whole = newest !== undefined && existsSync(join(newest.folder, '../share'))
+
+describe(
+  'a PostgreSQL where only root may enter',
+  {
+    skip: root && whole ? undefined : 'it takes root, and a PostgreSQL that can be copied',
+  },
+  () => {
+    test('is copied once to where others may run it', () => {
+      assert.ok(newest !== undefined)
+      const hidden = mkdtempSync(join(tmpdir(), 'apalis-hidden-'))
+      const copies = mkdtempSync(join(tmpdir(), 'apalis-copies-'))
+      try {
+        chmodSync(copies, 0o755)
+        symlinkSync(dirname(newest.folder), join(hidden, 'native'))
+        const folder = join(hidden, 'native/bin')
+        const copied = binariesIn(folder, copies)
+        assert.equal(copied.version, newest.version)
+        assert.ok(copied.folder.startsWith(copies))
+        const { ino } = statSync(join(copied.folder, 'postgres'))
+        assert.deepEqual(binariesIn(folder, copies), copied)
+        assert.equal(statSync(join(copied.folder, 'postgres')).ino, ino)
+        assert.equal(readdirSync(copies).length, 1)
+      } finally {
+        rmSync(hidden, { recursive: true })
+        rmSync(copies, { recursive: true })
+      }
+    })
+  },
+)
+
 describe('a PostgreSQL of its own', { skip: own.missing }, () => {
   test('nobody runs it as root, and its files are its own', async () => {
     assert.ok(own.open)
@@ -50,6 +93,10 @@ describe('a PostgreSQL of its own', { skip: own.missing }, () => {
     const user = execFileSync('ps', ['-o', 'user=', '-p', String(server.pids().server)])
     assert.notEqual(user.toString().trim(), 'root')
     assert.equal(statSync(join(server.folder, 'data')).mode & 0o777, 0o700)
+    // And none lie elsewhere.
+    assert.deepEqual(await server.query('SHOW dynamic_shared_memory_type'), [
+      { dynamic_shared_memory_type: 'mmap' },
+    ])
   })
 
   test('two are up at once, and neither sees the other', async () => {

@@ -28,6 +28,23 @@ export function overriding(store: TaskStore, own: Partial<TaskStore>): TaskStore
   })
 }
 
+/** What a suite runs on to find out about a twin on another storage: one store of it that is broken so. */
+export async function brokenHarness<Tx>(
+  { wrap }: Twin,
+  harness: BareHarness<Tx>,
+): Promise<BareHarness> {
+  const store = wrap(await harness.open(), harness.clock)
+  // All processes share it, and each closes it when it ends.
+  const shared = overriding(store, { close: async () => {} })
+  return {
+    clock: harness.clock,
+    open: async () => shared,
+    advance: (ms) => harness.advance(ms),
+    corrupt: (queue, id, args) => harness.corrupt(queue, id, args),
+    close: () => harness.close(),
+  }
+}
+
 /** What a suite runs on to find out about a twin: one memory store that is broken so. */
 export function twinHarness({ wrap }: Twin): BareHarness {
   const clock = new TestClock()

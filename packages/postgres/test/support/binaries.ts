@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { unprivileged } from './unprivileged.ts'
+import { readableCopy } from './readable.ts'
+import { unprivileged, type User } from './unprivileged.ts'
 
 /** A PostgreSQL that can be run here. */
 export interface Binaries {
@@ -46,16 +48,30 @@ export function newestBinaries(): {
   return { ...(found === undefined ? {} : { found }), problems }
 }
 
-/** Asks the PostgreSQL in a folder for its version, as the user who is going to run it. Throws when that user cannot. */
-export function binariesIn(folder: string): Binaries {
+/**
+ * The PostgreSQL in a folder, as the user who is going to run it finds it: where only root may enter, a copy in `copies` that
+ * others may run. Throws when that user cannot.
+ */
+export function binariesIn(folder: string, copies: string = tmpdir()): Binaries {
+  const user = unprivileged()
+  try {
+    return { folder, version: versionIn(folder, user) }
+  } catch (error) {
+    if (user === undefined || !existsSync(join(folder, '../share'))) throw error
+    const copy = readableCopy(folder, versionIn(folder), copies)
+    return { folder: copy, version: versionIn(copy, user) }
+  }
+}
+
+function versionIn(folder: string, user?: User): number {
   const printed = execFileSync(join(folder, 'postgres'), ['--version'], {
-    ...unprivileged(),
+    ...user,
     cwd: '/',
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [, major, minor = 0] = /(\d+)(?:\.(\d+))?/.exec(printed) ?? []
-  return { folder, version: Number(major) * 10_000 + Number(minor) }
+  return Number(major) * 10_000 + Number(minor)
 }
 
 /** Where a program is, or undefined. */

@@ -67,7 +67,7 @@ function settings(server: URL, port: number): string {
 listen_addr = 127.0.0.1
 listen_port = ${port}
 unix_socket_dir =
-auth_type = scram-sha-256
+auth_type = md5
 auth_file = users
 pool_mode = transaction
 `

@@ -141,6 +141,8 @@ function commandLine(
     unix_socket_directories: '',
     max_connections: '200',
     fsync: durable ? 'on' : 'off',
+    // In its own folder: what lies elsewhere would stay when the server is killed.
+    dynamic_shared_memory_type: 'mmap',
     ...settings,
   }
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])

@@ -14,15 +14,22 @@ const stopped = migrations.map((step) => ({
   sql: step.sql.replaceAll('clock_timestamp()', `to_timestamp(${START / 1_000})`),
 }))
 
+/** What else a store may be given. */
+export interface StoreOptions {
+  /** As `PostgresStorageOptions` has it. @default 'auto' */
+  readonly listen?: boolean | 'auto'
+}
+
 /** A store of its own over a schema, as a storage makes it, whose time is that of the clock. */
 export async function openStore(
   link: Link,
   schema: string,
   clock: TestClock,
+  { listen = 'auto' }: StoreOptions = {},
 ): Promise<PostgresStore> {
   const timeoutMs = 9_000
   await migrate({ link, schema, timeoutMs, migrate: true, migrations: stopped })
   const calls = new Calls({ link, schema, timeoutMs })
   const clockOffset = (): number => clock.now() - START
-  return new PostgresStore({ link, calls, schema, timeoutMs, listen: 'auto', clockOffset })
+  return new PostgresStore({ link, calls, schema, timeoutMs, listen, clockOffset })
 }

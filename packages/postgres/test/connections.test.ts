@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { type Event, type Worker, WorkerBuilder } from '@apalis/core'
+import { TestClock } from '@apalis/core/testing'
+import { Pool } from 'pg'
+import { PostgresStorage } from '../src/index.ts'
+import { freshSchema } from './support/schemas.ts'
+import { findOwnPostgres } from './support/server.ts'
+
+const found = findOwnPostgres()
+const skip = found.missing
+const server = await found.open?.({ settings: { log_statement: 'all' } })
+after(() => server?.[Symbol.asyncDispose]())
+
+/** What the client of the storage is not made for. */
+const warnings: string[] = []
+process.on('warning', ({ message }) => warnings.push(message))
+
+const names = Array.from({ length: 20 }, (_, index) => `queue ${index}`)
+
+/** A worker for each of twenty queues of one storage. */
+class Twenty {
+  readonly events: Event[] = []
+  readonly #workers: readonly Worker<number, void>[]
+  readonly #ended: readonly Promise<void>[]
+  #look: () => void = () => {}
+
+  constructor(storage: PostgresStorage, handler: (args: number) => Promise<void> | void) {
+    this.#workers = names.map((name) =>
+      new WorkerBuilder(name)
+        .backend(storage.queue<number>(name))
+        .onEvent((event) => {
+          this.events.push(event)
+          this.#look()
+        })
+        .build(handler),
+    )
+    this.#ended = this.#workers.map((worker) => worker.run())
+  }
+
+  /** Settles when each worker has had so many events of a type. */
+  each(type: Event['type'], count: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#look = () => {
+      const had = this.events.filter((event) => event.type === type).map(({ worker }) => worker)
+      if (names.every((name) => had.filter((one) => one === name).length >= count)) resolve()
+    }
+    this.#look()
+    return promise
+  }
+
+  async stop(): Promise<void> {
+    for (const { context } of this.#workers) context.stop()
+    await Promise.all(this.#ended)
+  }
+}
+
+async function pushToEach(storage: PostgresStorage): Promise<void> {
+  await Promise.all(names.map((name, index) => storage.queue<number>(name).push(index)))
+}
+
+test(
+  'twenty queues and workers share four connections, one of which listens',
+  { skip },
+  async () => {
+    assert.ok(server !== undefined)
+    const [url, schema] = [await server.database(), freshSchema()]
+    const storage = await PostgresStorage.connect(url, { schema })
+    const twenty = new Twenty(storage, () => {})
+    await twenty.each('idle', 1)
+    await pushToEach(storage)
+    await twenty.each('success', 1)
+    const connections = await server.query(`SELECT pid FROM pg_stat_activity WHERE datname = $1`, [
+      new URL(url).pathname.slice(1),
+    ])
+    assert.ok(connections.length <= 4, `${connections.length} connections`)
+    await twenty.stop()
+    await storage.close()
+    const listens = server.log().match(new RegExp(`\\bLISTEN "${schema}"`, 'g'))
+    assert.equal(listens?.length, 1)
+  },
+)
+
+test(
+  'while queries of the caller hold all the rest of a pool, no lease is lost',
+  { skip, timeout: 60_000 },
+  async () => {
+    assert.ok(server !== undefined)
+    const schema = freshSchema()
+    const pool = new Pool({ connectionString: await server.database(), max: 4 })
+    const clock = new TestClock()
+    const start = clock.now()
+    const storage = await PostgresStorage.connect(pool, {
+      schema,
+      clock,
+      clockOffset: () => clock.now() - start,
+      lease: '30s',
+      callTimeout: '1h',
+    })
+    const gate = Promise.withResolvers<void>()
+    await pushToEach(storage)
+    const twenty = new Twenty(storage, () => gate.promise)
+    await twenty.each('engage', 1)
+    // Whatever the workers call meanwhile waits behind these.
+    const queries = Array.from({ length: 3 }, () => pool.query('SELECT pg_sleep(600)'))
+    const outcomes = Promise.allSettled(queries)
+    const before = twenty.events.filter(({ type }) => type === 'heartbeat').length
+    for (let beats = 1; beats <= 5; beats += 1) {
+      // A third of the lease.
+      await clock.advance('10s')
+      await twenty.each('heartbeat', beats)
+    }
+    assert.ok(twenty.events.filter(({ type }) => type === 'heartbeat').length >= before + 80)
+    gate.resolve()
+    const ended = twenty.each('success', 1)
+    assert.ok(!twenty.events.some(({ type }) => type === 'success'))
+    await server.query(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+      WHERE query = 'SELECT pg_sleep(600)' AND pid <> pg_backend_pid()`)
+    await ended
+    assert.ok((await outcomes).every(({ status }) => status === 'rejected'))
+    await twenty.stop()
+    const told = twenty.events.filter(({ type }) => type === 'lost' || type === 'error')
+    assert.deepEqual(told, [])
+    assert.deepEqual(warnings, [])
+    await storage.close()
+    await pool.end()
+  },
+)
