@@ -37,16 +37,19 @@ export function toRows(sent: unknown): readonly (Row | undefined)[] {
 export function toClaimed(sent: unknown): Claimed {
   const {
     at = 0,
+    epoch = 1,
     rows,
     dueIn,
   } = sent as {
     readonly at?: number
+    /** Of those that run for the first time. */
+    readonly epoch?: number
     readonly rows: readonly SentClaim[]
     readonly dueIn?: number | null
   }
   // They come in the order in which they are stored, which is that of claims more often than not.
   const ordered = isOrdered(rows) ? rows : rows.toSorted(byClaim)
-  const claimed = ordered.map((row) => toClaimedRow(row, at))
+  const claimed = ordered.map((row) => toClaimedRow(row, at, epoch))
   return typeof dueIn === 'number' ? { rows: claimed, dueIn } : { rows: claimed }
 }
 
@@ -82,7 +85,7 @@ function isOrdered(rows: readonly SentClaim[]): boolean {
   })
 }
 
-function toClaimedRow(sent: SentClaim, lockedAt: number): ClaimedRow {
+function toClaimedRow(sent: SentClaim, lockedAt: number, epoch: number): ClaimedRow {
   const [id, args, createdAt, attempts, priority] = sent
   const row: { -readonly [Field in keyof ClaimedRow]: ClaimedRow[Field] } = {
     id,
@@ -92,7 +95,7 @@ function toClaimedRow(sent: SentClaim, lockedAt: number): ClaimedRow {
     attempts,
     runAt: createdAt,
     createdAt,
-    epoch: 1,
+    epoch,
     rescues: 0,
     releases: 0,
     lockedAt,
@@ -107,7 +110,7 @@ function addSpecial(
   [, , createdAt, , , , runAt, epoch, attempt, rescues, releases, ...texts]: SentClaim,
 ): void {
   row.runAt = runAt ?? createdAt
-  row.epoch = epoch ?? 1
+  row.epoch = epoch ?? row.epoch
   row.attempt = attempt ?? 1
   row.rescues = rescues ?? 0
   row.releases = releases ?? 0

@@ -6,6 +6,8 @@ const PROMOTED_AT_ONCE = 1_000
 const LOOK_AGAIN_MS = 20
 /** A message has less than 8,000 bytes. With more ids than fit, any may have ended. */
 const LONGEST_IDS = 2_000
+/** No task is claimed so often between two crashes of the server. */
+const RAISED_BY = 100_000
 
 /** When a row that is due after `ms` is: what is due now goes to a lane at once. */
 const THEN = 'ceil(p_now + r.ms)::bigint'
@@ -218,8 +220,19 @@ begin
   return v_next;
 end $$;
 
+-- A claim does not wait for the disk, so a crash of the server may undo one whose tasks run already. Whoever claims first
+-- after it raises the base, and that does wait: nobody claims under an epoch that was given before.
+create function apalis.raise_base_1(p_queue int) returns int ${INNER} as $$
+begin
+  insert into apalis.intact (queue) values (p_queue) on conflict do nothing;
+  if found then
+    update apalis.queue q set base = coalesce(q.base + ${RAISED_BY}, 0) where q.id = p_queue;
+  end if;
+  return (select q.base from apalis.queue q where q.id = p_queue);
+end $$;
+
 create function apalis.claim_rows_1(
-  p_queue int, p_worker int, p_limit int, p_suspects int, p_alone boolean, p_now bigint
+  p_queue int, p_worker int, p_limit int, p_suspects int, p_alone boolean, p_base int, p_now bigint
 ) returns text ${INNER} as $$
 declare
   v_next bigint := apalis.promote_1(p_queue, greatest(p_limit, ${PROMOTED_AT_ONCE}), p_now);
@@ -255,11 +268,11 @@ begin
   if v_tids is not null then
     v_claim := nextval('apalis.claim_n_seq');
     with u as (
-      update apalis.task t set status = 1, lane = null, epoch = t.epoch + 1, attempt = t.attempt + 1, worker = p_worker, claim = v_claim
+      update apalis.task t set status = 1, lane = null, epoch = greatest(t.epoch, p_base) + 1, attempt = t.attempt + 1, worker = p_worker, claim = v_claim
       where t.ctid = any(v_tids) and t.lane is not null
       returning t.id, concat('[', to_json(t.id), ',', to_json(t.args), ',', t.created_at, ',', t.attempts, ',', t.priority, ',', t.seq,
         -- Most run for the first time, when they were pushed, and have nothing special.
-        case when t.epoch > 1 or t.run_at <> t.created_at or t.timeout_ms is not null or t.unique_key is not null
+        case when t.epoch <> p_base + 1 or t.attempt <> 1 or t.rescues > 0 or t.releases > 0 or t.run_at <> t.created_at or t.timeout_ms is not null or t.unique_key is not null
           or t.metadata is not null or t.failures is not null then
           concat(',', t.run_at, ',', t.epoch, ',', t.attempt, ',', t.rescues, ',', t.releases, ',', coalesce(t.timeout_ms::text, 'null'),
             ',', coalesce(to_json(t.unique_key), 'null'), ',', coalesce(t.metadata, 'null'), ',', coalesce(t.failures, 'null')) end,
@@ -281,7 +294,7 @@ begin
       perform apalis.add_up_1(p_queue);
     end if;
   end if;
-  return concat('{"at":', p_now, ',"rows":[', v_rows, '],"dueIn":',
+  return concat('{"at":', p_now, ',"epoch":', p_base + 1, ',"rows":[', v_rows, '],"dueIn":',
     case when v_next is null then 'null' when v_next <= p_now then '${LOOK_AGAIN_MS}' else (v_next - p_now)::text end, '}');
 end $$;
 
@@ -296,14 +309,17 @@ declare
   v_paused boolean;
   v_end bigint;
   v_alone boolean;
+  v_base int;
+  v_intact boolean;
   v_settles boolean := p_ids is not null or p_others is not null;
   v_settled record;
   v_claimed text;
   v_awaited text[];
 begin
   select w.queue, w.id, q.paused, w.lease_end,
-      not exists (select from apalis.worker o where o.queue = q.id and o.id <> w.id and o.lease_end > v_now)
-    into v_queue, v_worker, v_paused, v_end, v_alone
+      not exists (select from apalis.worker o where o.queue = q.id and o.id <> w.id and o.lease_end > v_now),
+      q.base, exists (select from apalis.intact i where i.queue = q.id)
+    into v_queue, v_worker, v_paused, v_end, v_alone, v_base, v_intact
     from apalis.queue q join apalis.worker w on w.queue = q.id and w.incarnation = p_worker where q.name = p_queue;
   if p_limit is not null and (v_end is null or v_end <= v_now) then
     return '{"lost":true}';
@@ -312,14 +328,17 @@ begin
     select * into v_settled
       from apalis.settle_rows_1(v_queue, v_worker, coalesce(p_ids, '{}'), p_epochs, p_results, p_others::json,
         p_within, v_now);
-  else
-    -- A claim that a crash of the server undoes was nobody's: who made it is no longer believed.
+  elsif v_intact then
+    -- A claim that a crash of the server undoes was nobody's: its epoch is given to nobody else.
     perform set_config('synchronous_commit', 'off', true);
   end if;
   if v_paused then
     v_claimed := '{"rows":[]}';
   elsif p_limit is not null then
-    v_claimed := apalis.claim_rows_1(v_queue, v_worker, p_limit, p_suspects, v_alone, v_now);
+    if not v_intact then
+      v_base := apalis.raise_base_1(v_queue);
+    end if;
+    v_claimed := apalis.claim_rows_1(v_queue, v_worker, p_limit, p_suspects, v_alone, v_base, v_now);
   end if;
   if not v_settles then
     return concat('{"settled":null,"claimed":', coalesce(v_claimed, 'null'), '}');

@@ -23,7 +23,14 @@ export const tables = `
 create table apalis.queue (
   id int generated always as identity primary key,
   name text collate "C" not null unique,
-  paused boolean not null default false
+  paused boolean not null default false,
+  -- Every claim is made under an epoch above it. Null: none was made.
+  base int
+);
+
+-- Queues of which the server has forgotten nothing since their base was raised: a crash, or a failover, empties it.
+create unlogged table apalis.intact (
+  queue int primary key
 );
 
 create table apalis.worker (

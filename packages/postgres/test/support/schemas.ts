@@ -6,7 +6,7 @@ export function freshSchema(): string {
   return `test_${process.pid}_${Date.now().toString(36)}_${made}`
 }
 
-const tables = ['task', 'queue', 'worker', 'claim', 'ended', 'awaited', 'tally'] as const
+const tables = ['task', 'queue', 'intact', 'worker', 'claim', 'ended', 'awaited', 'tally'] as const
 
 /** Schemas that were used and are empty again: to make one takes longer than most cases. */
 export class Schemas {
