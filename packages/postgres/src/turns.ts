@@ -1,13 +1,13 @@
-import type { PostgresResult, PostgresTransaction } from './client.ts'
+import type { PostgresResult, PostgresQueryable } from './client.ts'
 import { within } from './deadline.ts'
 import { GivenUp } from './link.ts'
 
 /** The statements of many over one connection: each begins when the one before it has ended. */
 export class Turns {
-  readonly #client: PostgresTransaction
+  readonly #client: PostgresQueryable
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(client: PostgresTransaction) {
+  constructor(client: PostgresQueryable) {
     this.#client = client
   }
 
