@@ -186,6 +186,7 @@ begin
     return false;
   end if;
   update apalis.worker w set lease_end = null where w.id = v_worker;
+  perform apalis.recount_1(v_queue, v_worker);
   select array_agg(h.tid) into v_tids from apalis.held_1(v_queue, v_worker, null) h;
   if v_tids is null then
     return false;
