@@ -37,6 +37,7 @@ export {
   type SimulationReport,
 } from './simulation/simulation.ts'
 export { simulate, type SimulatedRun, type SimulateOptions } from './simulation/simulate.ts'
+export { LostAnswer } from './simulation/lost-answer.ts'
 export { type FailedSeed, SimulationError } from './simulation/simulation-error.ts'
 export type { SimulatedJob, SimulatedStack, StackTools } from './simulation/stacks.ts'
 export type { SimulationReduction } from './simulation/plan.ts'

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BackendError } from '../../src/errors/backend-errors.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 import type { BareHarness } from '../../src/testing/harness.ts'
+import { LostAnswer } from '../../src/testing/simulation/lost-answer.ts'
 import { simulate } from '../../src/testing/simulation/simulate.ts'
 import { simulation } from '../../src/testing/simulation/simulation.ts'
 import { SimulationError } from '../../src/testing/simulation/simulation-error.ts'
 import { memoryHarness } from '../conformance/harnesses.ts'
 import { releaseDropsRow } from '../twins/release-drops-row.ts'
-import { twinHarness } from '../twins/twin.ts'
+import { overriding, twinHarness } from '../twins/twin.ts'
 
 /** A storage that loses what is given back, and a seed that shows it. */
 const harness = () => twinHarness(releaseDropsRow)
@@ -94,4 +96,28 @@ function restlessHarness(): BareHarness {
 
 test('a storage on a clock of its own, in which time goes on, breaks nothing', async () => {
   await simulation({ harness: restlessHarness, seeds: 60, without: ['storageClock'] })
+})
+
+/** Every fifth settle is applied, and fails; `told` makes of that what the store throws. */
+function failingHarness(told: (answer: unknown, heard: Error) => Error): BareHarness {
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  let settles = 0
+  const failing = overriding(store, {
+    async settle(worker, settlements) {
+      const answer = await store.settle(worker, settlements)
+      settles += 1
+      if (settles % 5 > 0) return answer
+      throw told(answer, new BackendError('settle', 'the connection was lost'))
+    },
+  })
+  const open = async () => failing
+  return { clock, open, advance: (ms) => clock.advance(ms), async corrupt() {}, async close() {} }
+}
+
+test('a store whose own error path is taken after it has done its work says what it lost', async () => {
+  const lost = () => failingHarness((answer, heard) => new LostAnswer(answer, heard))
+  await simulation({ harness: lost, seeds: 20 })
+  // Without that the checks know less than the storage.
+  await failureOf(simulation({ harness: () => failingHarness((_, heard) => heard) }))
 })

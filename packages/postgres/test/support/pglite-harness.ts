@@ -2,6 +2,8 @@ import { PGlite } from '@electric-sql/pglite'
 import { type Harness, TestClock } from '@apalis/core/testing'
 import { InProcessLink } from '../../src/client-link.ts'
 import type { PostgresTransaction } from '../../src/client.ts'
+import type { Link } from '../../src/link.ts'
+import type { LinkedHarness } from './faulty-harness.ts'
 import { Schemas } from './schemas.ts'
 import { openStore } from './stores.ts'
 
@@ -20,7 +22,8 @@ async function open(): Promise<Shared> {
 
 /** What the suites run on: stores over one PGlite, each as if in a process of its own, in a schema that nobody else uses. */
 export async function pgliteHarness(): Promise<
-  Harness<PostgresTransaction, 'transactions' | 'concurrent-transactions' | 'producer'>
+  Harness<PostgresTransaction, 'transactions' | 'concurrent-transactions' | 'producer'> &
+    LinkedHarness
 > {
   shared ??= open()
   const { database, schemas } = await shared
@@ -29,8 +32,8 @@ export async function pgliteHarness(): Promise<
   const stores: AsyncDisposable[] = []
   return {
     clock,
-    async open() {
-      const store = await openStore(new InProcessLink(database), schema, clock)
+    async open(between: (link: Link) => Link = (link) => link) {
+      const store = await openStore(between(new InProcessLink(database)), schema, clock)
       stores.push({ [Symbol.asyncDispose]: () => store.close() })
       return store
     },

@@ -1,4 +1,4 @@
-import { BackendError } from '../../errors/backend-errors.ts'
+import { BackendError, isBackendError } from '../../errors/backend-errors.ts'
 import type { StoreSignal } from '../../storage/task-store.ts'
 import type { Call, Operation } from '../wire.ts'
 import type { CallChecks } from './call-checks.ts'
@@ -7,6 +7,7 @@ import { describeAnswer, describeCall } from './describe.ts'
 import type { Faults, Fate } from './faults.ts'
 import type { History } from './history.ts'
 import type { Actor } from './leases.ts'
+import { LostAnswer } from './lost-answer.ts'
 import type { Random } from './random.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -65,7 +66,7 @@ interface Trip {
   readonly reject: (error: unknown) => void
 }
 
-type Outcome = { readonly value: unknown } | { readonly error: unknown }
+type Outcome = { readonly value: unknown } | { readonly error: unknown; readonly unknown: boolean }
 
 /**
  * Between one process and the storage: decides when each call reaches the storage, when its answer arrives and what of it,
@@ -129,6 +130,7 @@ export class Link {
   #arrive({ call, args, begun, fate, resolve, reject }: Trip, outcome: Outcome): void {
     const { checks } = this.#deps
     if ('error' in outcome) {
+      if (outcome.unknown) checks.lost(call, begun)
       reject(outcome.error)
     } else if (fate.failure === 'lost') {
       checks.lost(call, begun)
@@ -158,24 +160,29 @@ export class Link {
 
   async #apply({ call, fate, apply }: Trip): Promise<Outcome | undefined> {
     if (this.#closed || this.#lost?.chance(0.5) === true) return undefined
-    const { actor, checker, history, timeline } = this.#deps
+    const { actor, history, timeline } = this.#deps
     await timeline.reachStorage()
     try {
       const value = await apply()
       const ending =
         fate.answerIn === undefined ? ' (hangs)' : fate.failure === 'lost' ? ' (answer lost)' : ''
-      // Checked first: it knows the names of the incarnations that the line is about.
-      checker.applied(actor, call.operation, call.args, value)
-      history.note(
-        actor.name,
-        `${this.#text(call)}${describeAnswer(call.operation, value)}${ending}`,
-      )
+      this.#applied(call, value, ending)
       return { value }
-    } catch (error) {
+    } catch (thrown) {
+      const lost = thrown instanceof LostAnswer
+      const error = lost ? thrown.cause : thrown
       const message = error instanceof Error ? error.message : String(error)
-      history.note(actor.name, `${this.#text(call)} failed: ${message}`)
-      return { error }
+      if (lost) this.#applied(call, thrown.answer, ` (answer lost: ${message})`)
+      else history.note(actor.name, `${this.#text(call)} failed: ${message}`)
+      return { error, unknown: isBackendError(error) && error.applied === 'unknown' }
     }
+  }
+
+  #applied(call: Call, value: unknown, ending: string): void {
+    const { actor, checker, history } = this.#deps
+    // Checked first: it knows the names of the incarnations that the line is about.
+    checker.applied(actor, call.operation, call.args, value)
+    history.note(actor.name, `${this.#text(call)}${describeAnswer(call.operation, value)}${ending}`)
   }
 
   #text(call: Call): string {
