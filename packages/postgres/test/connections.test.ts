@@ -86,8 +86,8 @@ test(
   { skip, timeout: 60_000 },
   async () => {
     assert.ok(server !== undefined)
-    const schema = freshSchema()
-    const pool = new Pool({ connectionString: await server.database(), max: 4 })
+    const [url, schema] = [await server.database(), freshSchema()]
+    const pool = new Pool({ connectionString: url, max: 4 })
     const clock = new TestClock()
     const start = clock.now()
     const storage = await PostgresStorage.connect(pool, {
@@ -98,8 +98,12 @@ test(
       callTimeout: '1h',
     })
     const gate = Promise.withResolvers<void>()
-    await pushToEach(storage)
     const twenty = new Twenty(storage, () => gate.promise)
+    await twenty.each('idle', 1)
+    const other = await PostgresStorage.connect(url, { schema })
+    await pushToEach(other)
+    await other.close()
+    // The clock stands still: only who listens has heard of it.
     await twenty.each('engage', 1)
     // Whatever the workers call meanwhile waits behind these.
     const queries = Array.from({ length: 3 }, () => pool.query('SELECT pg_sleep(600)'))
