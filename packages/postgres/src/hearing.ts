@@ -1,4 +1,5 @@
 import type { Calls } from './calls.ts'
+import { within } from './deadline.ts'
 import type { Link } from './link.ts'
 import { type Look, Poller } from './poller.ts'
 import { Signals } from './signals.ts'
@@ -17,6 +18,8 @@ export interface HearingDeps {
 
 /** A message that takes longer to come back does not, in milliseconds. */
 const PROBE_MS = 1_000
+/** A storage that is closed waits so long for its last messages to be sent, in milliseconds. */
+const SENT_MS = 1_000
 
 /** How a storage hears of what others do: it is told by the server, or looks where nobody can be told. */
 export class Hearing {
@@ -59,10 +62,13 @@ export class Hearing {
     for (const poller of this.#pollers) poller.told(queue, paused)
   }
 
-  /** Nobody is told anything any more. */
-  close(): void {
+  /** Nobody is told anything any more. Settles when others have been told of what was committed before. */
+  async close(): Promise<void> {
     this.signals.close()
     for (const poller of this.#pollers) poller.stop()
+    await within(this.signals.sent(), SENT_MS, () => new Error('it takes too long')).catch(() => {
+      // They hear of it by their beats.
+    })
   }
 
   async #look(onEnd: (error: unknown) => void): Promise<AsyncDisposable> {

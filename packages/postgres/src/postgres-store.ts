@@ -182,8 +182,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
 
   /** Frees what is the storage's own; the connection, pool or database that the caller gave stays open. */
   close(): Promise<void> {
-    this.#hearing.close()
-    this.#closing ??= this.#deps.link.close()
+    this.#closing ??= this.#hearing.close().then(() => this.#deps.link.close())
     return this.#closing
   }
 

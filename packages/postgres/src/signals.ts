@@ -100,11 +100,10 @@ export class Signals {
     }
   }
 
-  /** Nobody is told anything any more. */
+  /** Nobody here is told anything any more, and nothing new is told to others. */
   close(): void {
     this.#closed = true
     this.#listeners.clear()
-    this.#waiting.clear()
   }
 
   async #send(): Promise<void> {

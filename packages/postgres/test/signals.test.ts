@@ -186,6 +186,25 @@ test('what happens at once is told in as few messages as fit; too many ids are a
   )
 })
 
+test('what was committed just before a storage is closed is still told to others', async () => {
+  const sent: string[] = []
+  const signals = new Signals({ sender: 'a', send: async (payload) => sent.push(payload) })
+  signals.tell([{ type: 'due', queue: 'one' }])
+  await signals.sent()
+  // So soon after the first message that it waits.
+  signals.tell([{ type: 'due', queue: 'two' }])
+  signals.close()
+  signals.tell([{ type: 'due', queue: 'three' }])
+  await signals.sent()
+  assert.deepEqual(
+    sent.map((payload) => JSON.parse(payload)),
+    [
+      { from: 'a', due: { one: [] } },
+      { from: 'a', due: { two: [] } },
+    ],
+  )
+})
+
 test('what is nobody’s message, and what it has sent itself, a storage does not hear', () => {
   const signals = new Signals({ sender: 'a', send: async () => {} })
   signals.add(() => assert.fail('it heard something'))
