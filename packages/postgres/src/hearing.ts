@@ -1,5 +1,6 @@
 import type { Calls } from './calls.ts'
-import type { Link } from './link.ts'
+import { within } from './deadline.ts'
+import { GivenUp, type Link } from './link.ts'
 import { type Look, Poller } from './poller.ts'
 import { Signals } from './signals.ts'
 
@@ -17,6 +18,8 @@ export interface HearingDeps {
 
 /** A message that takes longer to come back does not, in milliseconds. */
 const PROBE_MS = 1_000
+/** What cannot be sent within so many milliseconds of the end is not. */
+const LAST_MS = 1_000
 
 /** How a storage hears of what others do: it is told by the server, or looks where nobody can be told. */
 export class Hearing {
@@ -54,10 +57,12 @@ export class Hearing {
     for (const poller of this.#pollers) poller.watch(queue, ids)
   }
 
-  /** Nobody is told anything any more. */
-  close(): void {
-    this.signals.close()
+  /** Nobody here is told anything any more. What was told by now goes out, unless that takes long. */
+  async close(): Promise<void> {
     for (const poller of this.#pollers) poller.stop()
+    const late = (): Error => new GivenUp(`nothing was sent within ${LAST_MS} ms`, true)
+    // A hint that is lost, as everywhere.
+    await within(this.signals.close(), LAST_MS, late).catch(() => {})
   }
 
   async #look(onEnd: (error: unknown) => void): Promise<AsyncDisposable> {

@@ -180,9 +180,13 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
 
   /** Frees what is the storage's own; the connection, pool or database that the caller gave stays open. */
   close(): Promise<void> {
-    this.#hearing.close()
-    this.#closing ??= this.#deps.link.close()
+    this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#hearing.close()
+    await this.#deps.link.close()
   }
 
   get #session(): Session {

@@ -100,11 +100,11 @@ export class Signals {
     }
   }
 
-  /** Nobody is told anything any more. */
-  close(): void {
+  /** Nobody here is told anything any more. Settles when the others have been told what had happened by now. */
+  async close(): Promise<void> {
     this.#closed = true
     this.#listeners.clear()
-    this.#waiting.clear()
+    await this.#sending
   }
 
   async #send(): Promise<void> {
