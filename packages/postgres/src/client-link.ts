@@ -5,20 +5,44 @@ import type {
   PostgresResult,
 } from './client.ts'
 import { within } from './deadline.ts'
-import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { ConnectionOver, GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { ignore } from './pool-listener.ts'
 
-/** Statements over one connection of the caller's, one after the other. */
+/** Statements over one connection of the caller's, one after the other. When that ends it is over with the link as well. */
 export class ClientLink implements Link {
   readonly parallel = false
   readonly direct = false
   readonly #client: PostgresClient
+  /** Settles when what was sent before is answered. */
+  #before: Promise<unknown> = Promise.resolve()
+  #over = false
 
   constructor(client: PostgresClient) {
     this.#client = client
+    client.on('error', ignore)
+    client.on('end', this.#ended)
   }
 
-  run(text: string, values: readonly unknown[], options: RunOptions): Promise<PostgresResult> {
-    return query(this.#client, text, values, options)
+  async run(
+    text: string,
+    values: readonly unknown[],
+    { timeoutMs }: RunOptions,
+  ): Promise<PostgresResult> {
+    const tooLate = (): Error => new GivenUp(`no answer within ${timeoutMs} ms`, sent)
+    let sent = false
+    let wanted = true
+    const answered = this.#before.then(() => {
+      if (this.#over) throw new ConnectionOver()
+      if (!wanted) throw tooLate()
+      sent = true
+      return this.#client.query(text, [...values])
+    })
+    this.#before = answered.catch(ignore)
+    try {
+      return await within(answered, timeoutMs, tooLate)
+    } finally {
+      wanted = false
+    }
   }
 
   async listen(
@@ -44,7 +68,7 @@ export class ClientLink implements Link {
     client.on('error', lost)
     client.on('end', ended)
     try {
-      await query(client, `LISTEN "${channel}"`, [], options)
+      await this.run(`LISTEN "${channel}"`, [], options)
     } catch (error) {
       detach()
       throw error
@@ -57,6 +81,12 @@ export class ClientLink implements Link {
 
   async close(): Promise<void> {
     // The connection is the caller's.
+    this.#client.removeListener('error', ignore)
+    this.#client.removeListener('end', this.#ended)
+  }
+
+  readonly #ended = (): void => {
+    this.#over = true
   }
 }
 
@@ -70,8 +100,16 @@ export class InProcessLink implements Link {
     this.#database = database
   }
 
-  run(text: string, values: readonly unknown[], options: RunOptions): Promise<PostgresResult> {
-    return query(this.#database, text, values, options)
+  run(
+    text: string,
+    values: readonly unknown[],
+    { timeoutMs }: RunOptions,
+  ): Promise<PostgresResult> {
+    return within(
+      this.#database.query(text, [...values]),
+      timeoutMs,
+      () => new GivenUp(`no answer within ${timeoutMs} ms`, true),
+    )
   }
 
   async listen(channel: string, { onMessage }: Subscriber): Promise<AsyncDisposable> {
@@ -82,17 +120,4 @@ export class InProcessLink implements Link {
   async close(): Promise<void> {
     // The database is the caller's.
   }
-}
-
-function query(
-  client: PostgresClient | PostgresInProcess,
-  text: string,
-  values: readonly unknown[],
-  { timeoutMs }: RunOptions,
-): Promise<PostgresResult> {
-  return within(
-    client.query(text, [...values]),
-    timeoutMs,
-    () => new GivenUp(`no answer within ${timeoutMs} ms`, true),
-  )
 }
