@@ -41,9 +41,15 @@ export class Scene implements AsyncDisposable {
   }
 
   /** One more process that works. Its connections have `name`, where there is one. */
-  working(options: { readonly limit?: number; readonly name?: string } = {}): Process {
-    const { limit = 10, name } = options
-    return this.processes.working({ ...this.#told(name), limit })
+  working(
+    options: {
+      readonly limit?: number
+      readonly name?: string
+      readonly over?: Connection['over']
+    } = {},
+  ): Process {
+    const { limit = 10, name, over } = options
+    return this.processes.working({ ...this.#told(name), ...(over && { over }), limit })
   }
 
   /** One more that pushes until it is stopped, or `most` tasks. */
