@@ -26,9 +26,9 @@ export class Processes implements AsyncDisposable {
     return this.#start('pushing.ts', options)
   }
 
-  /** The ids of those that were started. */
+  /** The ids of those that were started, and not killed since. */
   get pids(): readonly number[] {
-    return this.#all.map(({ pid }) => pid)
+    return this.#all.filter(({ gone }) => !gone).map(({ pid }) => pid)
   }
 
   /** Ends it at once, and settles when it is gone. */

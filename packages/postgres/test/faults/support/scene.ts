@@ -93,6 +93,8 @@ export class Scene implements AsyncDisposable {
   /** Lets all pushes end and all tasks be done, stops everybody, and judges. */
   async end(t: TestContext, pushing: readonly Process[]): Promise<Verdict> {
     const { processes } = this
+    // Before that nothing would catch the signal.
+    await this.ready()
     const pushed = await processes.stop(pushing)
     await this.#drained()
     const ended = [...pushed, ...(await processes.stop())]
