@@ -66,11 +66,12 @@ for (const over of long ? (['url', 'pool'] as const) : (['pool'] as const)) {
       }
       while (!(await again())) await sleep(systemClock, 5)
       for (let count = 1; count <= (long ? 3 : 1); count += 1) {
-        scene.pushing({ most: 1, atOnce: 1, args: { ms: 0 } })
+        const pushing = scene.pushing({ most: 1, atOnce: 1, args: { ms: 0 } })
+        assert.equal(await scene.processes.gone(pushing), 0)
         await scene.until((all) => all.filter(({ what }) => what === 'success').length === count)
       }
       assert.deepEqual(scene.entries('lost'), [])
-      assert.deepEqual([...new Set(await scene.processes.stop())], [0])
+      assert.deepEqual(await scene.processes.stop(), [0])
     },
   )
 }
