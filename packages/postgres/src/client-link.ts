@@ -5,19 +5,28 @@ import type {
   PostgresResult,
 } from './client.ts'
 import { within } from './deadline.ts'
-import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { ConnectionOver, GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { ignore } from './pool-listener.ts'
 import { Turns } from './turns.ts'
 
-/** Statements over one connection of the caller's, one after the other. */
+/** Statements over one connection of the caller's, one after the other. When that ends it is over with the link as well. */
 export class ClientLink implements Link {
   readonly parallel = false
   readonly direct = false
   readonly #client: PostgresClient
   readonly #turns: Turns
+  #over = false
 
   constructor(client: PostgresClient) {
     this.#client = client
-    this.#turns = new Turns(client)
+    this.#turns = new Turns({
+      query: async (text, values) => {
+        if (this.#over) throw new ConnectionOver()
+        return client.query(text, values)
+      },
+    })
+    client.on('error', ignore)
+    client.on('end', this.#ended)
   }
 
   run(
@@ -64,6 +73,12 @@ export class ClientLink implements Link {
 
   async close(): Promise<void> {
     // The connection is the caller's.
+    this.#client.removeListener('error', ignore)
+    this.#client.removeListener('end', this.#ended)
+  }
+
+  readonly #ended = (): void => {
+    this.#over = true
   }
 }
 

@@ -42,3 +42,13 @@ export class GivenUp extends Error {
     this.sent = sent
   }
 }
+
+/** The one connection there was has ended, and will not come back. */
+export class ConnectionOver extends Error {
+  constructor() {
+    super(
+      'the connection that the storage was given has ended: a pool, or a URL, would open another',
+    )
+    this.name = 'ConnectionOver'
+  }
+}

@@ -1,5 +1,5 @@
 import { ApalisError, type Applied, BackendError } from '@apalis/core'
-import { GivenUp } from './link.ts'
+import { ConnectionOver, GivenUp } from './link.ts'
 
 /** The code that the server gave an error; undefined: it is not the server's. */
 export function sqlState(error: unknown): string | undefined {
@@ -32,6 +32,7 @@ export function brokeConnection(error: unknown): boolean {
  */
 function appliedBy(error: unknown): Applied {
   if (error instanceof GivenUp) return error.sent ? 'unknown' : 'no'
+  if (error instanceof ConnectionOver) return 'no'
   const { code, syscall } = error as { readonly code?: unknown; readonly syscall?: unknown }
   if (syscall === 'connect' || code === 'ECONNREFUSED' || code === 'ENOTFOUND') return 'no'
   const state = sqlState(error)
@@ -43,7 +44,10 @@ function appliedBy(error: unknown): Applied {
 export function toBackendError(operation: string, error: unknown): unknown {
   if (error instanceof ApalisError) return error
   const state = sqlState(error)
-  const transient = state === undefined || PASSING.has(state.slice(0, 2)) || state === READ_ONLY
+  const transient =
+    state === undefined
+      ? !(error instanceof ConnectionOver)
+      : PASSING.has(state.slice(0, 2)) || state === READ_ONLY
   const text = error instanceof Error ? error.message : String(error)
   const message = HINTS[state ?? ''] === undefined ? text : `${text} (${HINTS[state ?? '']})`
   return new BackendError(operation, message, {

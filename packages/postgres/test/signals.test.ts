@@ -157,6 +157,25 @@ test(
   },
 )
 
+test('a process that pushes and closes at once has woken the others', { skip }, async () => {
+  const schema = freshSchema()
+  // Neither a poll nor a beat tells of the push.
+  const one = await PostgresStorage.connect(url, { schema, lease: '1h', safetyPoll: '1h' })
+  const idle = Promise.withResolvers<void>()
+  const ran = Promise.withResolvers<string>()
+  const { worker, ended } = work(one, 'w', { idle: idle.resolve, run: ran.resolve })
+  await idle.promise
+  const pool = new Pool({ connectionString: url })
+  const other = await PostgresStorage.connect(pool, { schema })
+  await other.queue<string>('mail').push('a')
+  await other.close()
+  await pool.end()
+  assert.equal(await ran.promise, 'a')
+  worker.context.stop()
+  await ended
+  await one.close()
+})
+
 test('what happens at once is told in as few messages as fit; too many ids are any', async () => {
   const sent: string[] = []
   const sender = new Signals({ sender: 'a', send: async (payload) => sent.push(payload) })

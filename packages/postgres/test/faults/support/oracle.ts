@@ -28,7 +28,11 @@ export async function judge(
   schema: string,
   entries: readonly Entry[],
 ): Promise<Verdict> {
-  const rows = await server.query(`SELECT id, status, epoch, rescues FROM "${schema}".task`)
+  const rows = await server.query(
+    `SELECT id, status, epoch, rescues, coalesce(jsonb_array_length(failures), 0) AS failures
+      FROM "${schema}".task`,
+  )
+  const sumOf = (what: string): number => rows.reduce((sum, row) => sum + Number(row[what]), 0)
   const of = (what: string): readonly Entry[] => entries.filter((entry) => entry.what === what)
   assert.deepEqual(
     new Set(rows.map(({ id }) => id)),
@@ -43,11 +47,11 @@ export async function judge(
   await checkRest(server, schema, rows.length)
   return {
     tasks: rows.length,
-    doubles: runs - rows.length - of('failed').length,
+    doubles: runs - rows.length - sumOf('failures'),
     unknown: of('unknown').length,
     refused: of('refused').length,
     lost: of('lost').length,
-    rescued: rows.reduce((sum, { rescues }) => sum + Number(rescues), 0),
+    rescued: sumOf('rescues'),
     errors: counted(of('error').map(({ id, rest }) => `${id}: ${rest.join(' ')}`)),
     conflicts: of('conflicts').reduce((sum, { epoch }) => sum + epoch, 0),
   }

@@ -14,7 +14,7 @@ export interface Process {
 
 /** The processes of a test. Disposing leaves none of them. */
 export class Processes implements AsyncDisposable {
-  readonly #all: (Process & { readonly child: ChildProcess; killed: boolean })[] = []
+  readonly #all: (Process & { readonly child: ChildProcess; gone: boolean })[] = []
   /** What they printed: nothing, as long as all is well. */
   output = ''
 
@@ -26,23 +26,28 @@ export class Processes implements AsyncDisposable {
     return this.#start('pushing.ts', options)
   }
 
-  /** The ids of those that were started. */
+  /** The ids of those that were started, and not killed since. */
   get pids(): readonly number[] {
-    return this.#all.map(({ pid }) => pid)
+    return this.#all.filter(({ gone }) => !gone).map(({ pid }) => pid)
   }
 
   /** Ends it at once, and settles when it is gone. */
-  async kill(process: Process): Promise<void> {
-    const found = this.#all.find(({ pid }) => pid === process.pid)
-    if (found !== undefined) found.killed = true
+  kill(process: Process): Promise<number | string> {
     process.send('SIGKILL')
-    await process.ended
+    return this.gone(process)
   }
 
-  /** Asks these to stop, or all that run; how those ended that were not killed. */
+  /** Settles with how it ended by itself, which nobody asks about again. */
+  gone(process: Process): Promise<number | string> {
+    const found = this.#all.find(({ pid }) => pid === process.pid)
+    if (found !== undefined) found.gone = true
+    return process.ended
+  }
+
+  /** Asks these to stop, or all that run; how those ended that were not gone. */
   async stop(these: readonly Process[] = this.#all): Promise<readonly (number | string)[]> {
     const pids = new Set(these.map(({ pid }) => pid))
-    const asked = this.#all.filter(({ pid, killed }) => pids.has(pid) && !killed)
+    const asked = this.#all.filter(({ pid, gone }) => pids.has(pid) && !gone)
     for (const { child } of asked) child.kill('SIGTERM')
     return Promise.all(asked.map(({ ended }) => ended))
   }
@@ -71,7 +76,7 @@ export class Processes implements AsyncDisposable {
       child,
       pid,
       ended,
-      killed: false,
+      gone: false,
       send: (signal: NodeJS.Signals) => void child.kill(signal),
     }
     this.#all.push(started)

@@ -41,9 +41,15 @@ export class Scene implements AsyncDisposable {
   }
 
   /** One more process that works. Its connections have `name`, where there is one. */
-  working(options: { readonly limit?: number; readonly name?: string } = {}): Process {
-    const { limit = 10, name } = options
-    return this.processes.working({ ...this.#told(name), limit })
+  working(
+    options: {
+      readonly limit?: number
+      readonly name?: string
+      readonly over?: Connection['over']
+    } = {},
+  ): Process {
+    const { limit = 10, name, over } = options
+    return this.processes.working({ ...this.#told(name), ...(over && { over }), limit })
   }
 
   /** One more that pushes until it is stopped, or `most` tasks. */
@@ -87,6 +93,8 @@ export class Scene implements AsyncDisposable {
   /** Lets all pushes end and all tasks be done, stops everybody, and judges. */
   async end(t: TestContext, pushing: readonly Process[]): Promise<Verdict> {
     const { processes } = this
+    // Before that nothing would catch the signal.
+    await this.ready()
     const pushed = await processes.stop(pushing)
     await this.#drained()
     const ended = [...pushed, ...(await processes.stop())]

@@ -1,6 +1,7 @@
 // Works on a queue until SIGTERM: `node working.ts JSON`. It notes, in the file that all processes of a test share, each start
 // of a handler (`run ID EPOCH ATTEMPT INCARNATION`) before anything else of it happens, its end (`end`), each outcome that is durable
-// (`success`, `failed`, `killed`, `released`), each run that was lost (`lost ID EPOCH REASON`), and each error that a user hears of (`error`).
+// (`success`, `failed`, `killed`, `released`), each run that was lost (`lost ID EPOCH REASON`), each error that a user hears of (`error`), and that it ended by itself (`ended`), which nothing
+// but the end of its only connection is a reason for.
 import { concurrency, sleep, systemClock, type Task, WorkerBuilder } from '@apalis/core'
 import { connectAs, type Connection } from './connection.ts'
 import { openLog } from './log.ts'
@@ -58,7 +59,12 @@ const worker = new WorkerBuilder('worker')
   })
 process.once('SIGTERM', () => worker.stop())
 note('ready', 'worker')
-await worker.run()
+try {
+  await worker.run()
+} catch (error) {
+  note('ended', 'worker', 0, error)
+  process.exitCode = 1
+}
 note('conflicts', 'worker', storage.conflicts)
 await storage.close()
 await end()
