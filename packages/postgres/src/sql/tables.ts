@@ -81,7 +81,7 @@ create table apalis.task (
   result text,
   -- The last failed runs, as an array.
   failures jsonb
-) with (fillfactor = 60, toast_tuple_target = 1024,
+) with (fillfactor = 50, toast_tuple_target = 1024,
   autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
   autovacuum_analyze_scale_factor = 0.1, autovacuum_analyze_threshold = 10000);
 alter sequence apalis.task_seq owned by apalis.task.seq;
