@@ -70,3 +70,30 @@ test('of the tasks of a push with one id or one key the first is stored', { skip
   await storage.close()
   await pool.end()
 })
+
+test(
+  'a key that goes to a later task of the same push, since its holder goes meanwhile',
+  { skip },
+  async () => {
+    assert.ok(server)
+    const schema = freshSchema()
+    const pool = new Pool({ connectionString: server.url })
+    const storage = await PostgresStorage.connect(pool, { schema })
+    const tasks = storage.queue<number>('work')
+    const holder = await tasks.push(1, { unique: 'key' })
+    const tx = await pool.connect()
+    await tx.query('BEGIN')
+    await tasks.within(tx).push(2, { id: 'later' })
+    const bulk = tasks.pushAll(
+      ['earlier', 'later'].map((id) => new TaskBuilder(3).id(id).unique('key').build()),
+    )
+    // The first has met the holder, the second waits for its id.
+    await isWaiting(schema)
+    await tasks.kill(holder)
+    await tx.query('ROLLBACK')
+    tx.release()
+    assert.deepEqual(await bulk, ['later', 'later'])
+    await storage.close()
+    await pool.end()
+  },
+)

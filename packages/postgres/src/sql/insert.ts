@@ -105,7 +105,10 @@ begin
         (select t.id from apalis.task t where t.queue = v_queue and t.id = r.id
           and not (t.seq > r.seq and t.seq = any(v_stored))),
         (select t.id from apalis.task t where t.queue = v_queue and t.unique_key = r.key and t.key_held
-          and not (t.seq > r.seq and t.seq = any(v_stored)))) end as holder) h;
+          and not (t.seq > r.seq and t.seq = any(v_stored))),
+        -- Or who came later, and was stored since whoever had been there had gone by then.
+        (select t.id from apalis.task t where t.queue = v_queue and t.id = r.id),
+        (select t.id from apalis.task t where t.queue = v_queue and t.unique_key = r.key and t.key_held)) end as holder) h;
     exit when v_left is null;
     -- Who was there has just gone.
     v_todo := v_left;
