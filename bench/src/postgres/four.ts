@@ -6,7 +6,7 @@ interface Support {
   readonly openFourServer: () => Promise<AsyncDisposable>
   readonly runFour: (
     server: AsyncDisposable,
-    load: { readonly loadMs: number },
+    loadMs: number,
   ) => Promise<{ readonly runs: number; readonly calls: number; readonly conflicts: number }>
 }
 
@@ -25,9 +25,7 @@ export const four: Suite = {
         const support = (await import(new URL(path, import.meta.url).href)) as Support
         await using server = await support.openFourServer()
         const begun = performance.now()
-        const { runs, calls, conflicts } = await support.runFour(server, {
-          loadMs: seconds * 1_000,
-        })
+        const { runs, calls, conflicts } = await support.runFour(server, seconds * 1_000)
         for (let second = 0; second < seconds; second += 1) deliveries.run(second)
         const value = (runs * 1_000) / (performance.now() - begun)
         return { value, also: { runs, 'other calls': calls, conflicts } }

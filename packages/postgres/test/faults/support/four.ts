@@ -21,19 +21,16 @@ export async function openFourServer(): Promise<OwnPostgresServer> {
 }
 
 /**
- * Four processes that work, two that do whatever a user may do, and one that pushes, `most` at the most, for so long. Throws
+ * Four processes that work, two that do whatever a user may do, and one that pushes, for so many milliseconds. Throws
  * when a user heard of any error, when the server undid something that was not counted, or when what is counted is not what
  * is there.
  */
-export async function runFour(
-  server: OwnPostgresServer,
-  { loadMs, most = 1e9 }: { readonly loadMs: number; readonly most?: number },
-): Promise<Four> {
+export async function runFour(server: OwnPostgresServer, loadMs: number): Promise<Four> {
   await using scene = await Scene.open(server, { lease: 10_000 })
   const { schema, processes } = scene
   for (let count = 0; count < 4; count += 1) scene.working({ limit: 25 })
   const mixing = [scene.mixing(), scene.mixing()]
-  const pushing = [scene.pushing({ atOnce: 16, most, args: { ms: 0 } })]
+  const pushing = [scene.pushing({ atOnce: 16, args: { ms: 0 } })]
   await scene.ready()
   await sleep(systemClock, loadMs)
   await scene.more('call', 300)
