@@ -2,10 +2,15 @@ import type { Suite } from './contender.ts'
 import { memory } from './memory/contenders.ts'
 import { layerCosts } from './memory/layers.ts'
 import { analyzed as postgresAnalyzed, burnDown as postgresBurnDown } from './postgres/burn-down.ts'
+import { backlog as postgresBacklog } from './postgres/backlog.ts'
+import { cancel as postgresCancel } from './postgres/cancel.ts'
 import { cycle as postgresCycle } from './postgres/cycle.ts'
 import { due as postgresDue } from './postgres/due.ts'
+import { four as postgresFour } from './postgres/four.ts'
+import { horizon as postgresHorizon } from './postgres/horizon.ts'
 import { latency as postgresLatency } from './postgres/latency.ts'
 import { bulk as postgresBulk, push as postgresPush } from './postgres/push.ts'
+import { rescue as postgresRescue } from './postgres/rescue.ts'
 import { burnDown, durability } from './sqlite/burn-down.ts'
 import { calls } from './sqlite/calls.ts'
 import { due } from './sqlite/due.ts'
@@ -40,4 +45,9 @@ export const suites: Readonly<Record<string, Suite>> = {
   'postgres-cycle': postgresCycle,
   'postgres-latency': postgresLatency,
   'postgres-due': postgresDue,
+  'postgres-backlog': postgresBacklog,
+  'postgres-horizon': postgresHorizon,
+  'postgres-four': postgresFour,
+  'postgres-cancel': postgresCancel,
+  'postgres-rescue': postgresRescue,
 }

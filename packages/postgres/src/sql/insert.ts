@@ -72,7 +72,8 @@ begin
     with r as materialized (
       select r.id, r.args, r.seq, r.ord, coalesce(r.priority, p_priority) as priority, coalesce(r.attempts, p_attempts) as attempts,
         coalesce(ceil(r."runAt"), ceil(p_now + r."delayMs"), p_now)::bigint as run_at,
-        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata
+        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata,
+        row_number() over (partition by r.id order by r.ord) as place
       from rows from (unnest(p_ids), unnest(p_args), unnest(v_seqs), json_to_recordset(p_rest) as (
         priority smallint, attempts int, "runAt" double precision, "delayMs" double precision,
         "timeoutMs" double precision, "uniqueKey" text, "uniqueForMs" double precision, metadata json
@@ -85,8 +86,9 @@ begin
         r.priority, case when r.run_at > p_now then null else 1 end,
         case when r.unique_key is not null and (r.key_until is null or r.key_until > p_now) then true end,
         r.id, r.unique_key, r.metadata, r.args
-      -- Two calls with the same ids lock them in the same order. With keys the first of a call goes first.
-      from r order by case when v_keyed then '' else r.id end collate "C", r.seq
+      -- Two calls with the same ids, or the same keys, lock them in the same order. The first of a call goes first: by its
+      -- place where keys make the order, so that of those with one id only the first is tried.
+      from r where r.place = 1 order by case when v_keyed then r.unique_key else r.id end collate "C", r.seq
       on conflict do nothing
       returning seq, due_at
     )
@@ -103,7 +105,10 @@ begin
         (select t.id from apalis.task t where t.queue = v_queue and t.id = r.id
           and not (t.seq > r.seq and t.seq = any(v_stored))),
         (select t.id from apalis.task t where t.queue = v_queue and t.unique_key = r.key and t.key_held
-          and not (t.seq > r.seq and t.seq = any(v_stored)))) end as holder) h;
+          and not (t.seq > r.seq and t.seq = any(v_stored))),
+        -- Or who came later, and was stored since whoever had been there had gone by then.
+        (select t.id from apalis.task t where t.queue = v_queue and t.id = r.id),
+        (select t.id from apalis.task t where t.queue = v_queue and t.unique_key = r.key and t.key_held)) end as holder) h;
     exit when v_left is null;
     -- Who was there has just gone.
     v_todo := v_left;

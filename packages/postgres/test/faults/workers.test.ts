@@ -58,57 +58,59 @@ test(
   },
 )
 
-test('what a process ran that was killed runs in another', { skip }, async (t) => {
-  assert.ok(server)
-  await using scene = await Scene.open(server, { lease: LEASE_MS })
-  const victim = scene.working({ limit: 5 })
-  scene.working({ limit: 5 })
-  await scene.ready()
-  const pushing = [scene.pushing({ most: 40, args: { ms: 150 } })]
-  await scene.until((entries) => openRuns(entries, victim).length >= 5)
-  const killedAt = systemClock.monotonic()
-  await scene.processes.kill(victim)
-  const runs = openRuns(scene.entries(), victim)
-  assert.ok(runs.length > 0)
-  await settled(scene, runs)
-  assert.ok(rerun(scene.entries(), runs).length > 0)
-  const tookMs = Math.round(systemClock.monotonic() - killedAt)
-  t.diagnostic(`done after ${tookMs} ms, by a lease of ${LEASE_MS} ms`)
-  await scene.end(t, pushing)
-})
-
-test(
-  'a process that stood still past its lease settles nothing of before, says so, and works on',
-  { skip },
-  async (t) => {
+if (long) {
+  test('what a process ran that was killed runs in another', { skip }, async (t) => {
     assert.ok(server)
-    await using scene = await Scene.open(server, { lease: LEASE_MS, safetyPoll: 200 })
-    const worker = scene.working({ limit: 5 })
+    await using scene = await Scene.open(server, { lease: LEASE_MS })
+    const victim = scene.working({ limit: 5 })
     scene.working({ limit: 5 })
     await scene.ready()
-    const pushing: Process[] = []
-    for (let stop = 0; stop < (long ? 10 : 1); stop += 1) {
-      pushing.push(scene.pushing({ most: 40, args: { ms: 200 } }))
-      await scene.until((entries) => openRuns(entries, worker).length >= 5)
-      worker.send('SIGSTOP')
-      const runs = openRuns(scene.entries(), worker)
-      await settled(scene, runs)
-      const elsewhere = rerun(scene.entries(), runs)
-      assert.ok(elsewhere.length > 0)
-      const known = new Set(scene.entries().filter(isRunOf(worker)).map(incarnationOf))
-      worker.send('SIGCONT')
-      await scene.until((entries) => {
-        const own = entries.filter(({ what, pid }) => what === 'lost' && pid === worker.pid)
-        return elsewhere.every(({ id }) => own.some((entry) => entry.id === id))
-      })
-      pushing.push(scene.pushing({ most: 40, args: { ms: 50 } }))
-      await scene.until((entries) =>
-        entries.some((entry) => isRunOf(worker)(entry) && !known.has(incarnationOf(entry))),
-      )
-    }
+    const pushing = [scene.pushing({ most: 40, args: { ms: 150 } })]
+    await scene.until((entries) => openRuns(entries, victim).length >= 5)
+    const killedAt = systemClock.monotonic()
+    await scene.processes.kill(victim)
+    const runs = openRuns(scene.entries(), victim)
+    assert.ok(runs.length > 0)
+    await settled(scene, runs)
+    assert.ok(rerun(scene.entries(), runs).length > 0)
+    const tookMs = Math.round(systemClock.monotonic() - killedAt)
+    t.diagnostic(`done after ${tookMs} ms, by a lease of ${LEASE_MS} ms`)
     await scene.end(t, pushing)
-  },
-)
+  })
+
+  test(
+    'a process that stood still past its lease settles nothing of before, says so, and works on',
+    { skip },
+    async (t) => {
+      assert.ok(server)
+      await using scene = await Scene.open(server, { lease: LEASE_MS, safetyPoll: 200 })
+      const worker = scene.working({ limit: 5 })
+      scene.working({ limit: 5 })
+      await scene.ready()
+      const pushing: Process[] = []
+      for (let stop = 0; stop < (long ? 10 : 1); stop += 1) {
+        pushing.push(scene.pushing({ most: 40, args: { ms: 200 } }))
+        await scene.until((entries) => openRuns(entries, worker).length >= 5)
+        worker.send('SIGSTOP')
+        const runs = openRuns(scene.entries(), worker)
+        await settled(scene, runs)
+        const elsewhere = rerun(scene.entries(), runs)
+        assert.ok(elsewhere.length > 0)
+        const known = new Set(scene.entries().filter(isRunOf(worker)).map(incarnationOf))
+        worker.send('SIGCONT')
+        await scene.until((entries) => {
+          const own = entries.filter(({ what, pid }) => what === 'lost' && pid === worker.pid)
+          return elsewhere.every(({ id }) => own.some((entry) => entry.id === id))
+        })
+        pushing.push(scene.pushing({ most: 40, args: { ms: 50 } }))
+        await scene.until((entries) =>
+          entries.some((entry) => isRunOf(worker)(entry) && !known.has(incarnationOf(entry))),
+        )
+      }
+      await scene.end(t, pushing)
+    },
+  )
+}
 
 /** Settles when these tasks are done. Whose outcome had been stored, but was not told of any more, nobody runs again. */
 async function settled(scene: Scene, runs: readonly Entry[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Mixing } from './mixing.ts'
 import type { Pushing } from './pushing.ts'
 import type { Working } from './working.ts'
 
@@ -24,6 +25,10 @@ export class Processes implements AsyncDisposable {
 
   pushing(options: Pushing): Process {
     return this.#start('pushing.ts', options)
+  }
+
+  mixing(options: Mixing): Process {
+    return this.#start('mixing.ts', options)
   }
 
   /** The ids of those that were started, and not killed since. */

@@ -63,6 +63,11 @@ export class Scene implements AsyncDisposable {
     return this.processes.pushing({ ...this.#told(name), atOnce, most, args })
   }
 
+  /** One more that does whatever a user may do. */
+  mixing(): Process {
+    return this.processes.mixing({ ...this.#told(undefined), atOnce: 8 })
+  }
+
   /** What was noted so far. */
   entries(what?: string): readonly Entry[] {
     const all = this.#log.entries()
@@ -96,7 +101,7 @@ export class Scene implements AsyncDisposable {
     // Before that nothing would catch the signal.
     await this.ready()
     const pushed = await processes.stop(pushing)
-    await this.#drained()
+    await this.drained([2])
     const ended = [...pushed, ...(await processes.stop())]
     assert.ok(
       ended.every((code) => code === 0),
@@ -108,14 +113,16 @@ export class Scene implements AsyncDisposable {
     return verdict
   }
 
+  /** Settles when every task has one of these statuses, as they are stored. */
+  async drained(statuses: readonly number[]): Promise<void> {
+    const sql = `SELECT count(*)::int AS open FROM "${this.schema}".task WHERE status <> ALL($1)`
+    while ((await this.#server.query(sql, [statuses]))[0]?.['open'] !== 0)
+      await sleep(systemClock, 20)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.processes[Symbol.asyncDispose]()
     rmSync(this.#folder, { recursive: true, force: true })
-  }
-
-  async #drained(): Promise<void> {
-    const sql = `SELECT count(*)::int AS open FROM "${this.schema}".task WHERE status <> 2`
-    while ((await this.#server.query(sql))[0]?.['open'] !== 0) await sleep(systemClock, 20)
   }
 
   #told(name: string | undefined): Connection & { readonly log: string; readonly queue: string } {
