@@ -28,6 +28,8 @@ declare
   v_count int := cardinality(p_ids);
   v_seqs bigint[];
   v_keyed boolean := false;
+  -- Rows of the call have the same key, or the same id, and some have keys.
+  v_twice boolean := false;
   -- Which rows are still to be stored; null: all.
   v_todo int[];
   v_new bigint[];
@@ -57,8 +59,9 @@ begin
   end if;
   select array_agg(nextval('apalis.task_seq')) into v_seqs from generate_series(1, v_count);
   if p_rest is not null then
-    select count(*) > 0 into v_keyed from json_to_recordset(p_rest) as r("uniqueKey" text)
-      where r."uniqueKey" is not null;
+    select count(r.key) > 0, count(r.key) > 0 and (count(distinct r.key) < count(r.key) or count(distinct r.id) < v_count)
+      into v_keyed, v_twice
+      from rows from (unnest(p_ids), json_to_recordset(p_rest) as ("uniqueKey" text)) as r(id, key);
   end if;
   loop
     if v_keyed then
@@ -72,8 +75,7 @@ begin
     with r as materialized (
       select r.id, r.args, r.seq, r.ord, coalesce(r.priority, p_priority) as priority, coalesce(r.attempts, p_attempts) as attempts,
         coalesce(ceil(r."runAt"), ceil(p_now + r."delayMs"), p_now)::bigint as run_at,
-        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata,
-        row_number() over (partition by r.id order by r.ord) as place
+        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata
       from rows from (unnest(p_ids), unnest(p_args), unnest(v_seqs), json_to_recordset(p_rest) as (
         priority smallint, attempts int, "runAt" double precision, "delayMs" double precision,
         "timeoutMs" double precision, "uniqueKey" text, "uniqueForMs" double precision, metadata json
@@ -86,9 +88,9 @@ begin
         r.priority, case when r.run_at > p_now then null else 1 end,
         case when r.unique_key is not null and (r.key_until is null or r.key_until > p_now) then true end,
         r.id, r.unique_key, r.metadata, r.args
-      -- Two calls with the same ids, or the same keys, lock them in the same order. The first of a call goes first: by its
-      -- place where keys make the order, so that of those with one id only the first is tried.
-      from r where r.place = 1 order by case when v_keyed then r.unique_key else r.id end collate "C", r.seq
+      -- Two calls with the same ids, or the same keys, lock them in the same order. Where rows of one call are in each other's
+      -- way the first goes first, and what the server then breaks is tried again.
+      from r order by case when v_twice then '' when v_keyed then r.unique_key else r.id end collate "C", r.seq
       on conflict do nothing
       returning seq, due_at
     )
