@@ -5,7 +5,7 @@ import { pgliteHarness } from './support/pglite-harness.ts'
 import { missing, serverHarness } from './support/server-harness.ts'
 
 test('whatever happens, PGlite does what the model does', async (t) => {
-  const runs = long ? 500 : 40
+  const runs = long ? 500 : 10
   const { seed, calls } = await model({ harness: pgliteHarness, runs })
   t.diagnostic(`seed ${seed}: ${runs} histories, ${calls} calls`)
 })
@@ -16,7 +16,7 @@ test(
     skip: missing,
   },
   async (t) => {
-    const runs = long ? 500 : 40
+    const runs = long ? 500 : 25
     const { seed, calls } = await model({ harness: serverHarness, runs })
     t.diagnostic(`seed ${seed}: ${runs} histories, ${calls} calls`)
   },

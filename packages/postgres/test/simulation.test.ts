@@ -9,7 +9,7 @@ import { missing, serverHarness } from './support/server-harness.ts'
 test('whatever goes wrong, no invariant breaks on PGlite', async (t) => {
   const { from, to, events, runs } = await simulation({
     harness: pgliteHarness,
-    seeds: long ? 300 : 20,
+    seeds: long ? 300 : 8,
   })
   t.diagnostic(`seeds ${from} to ${to}: ${events} events, ${runs} runs of handlers`)
 })
@@ -22,7 +22,7 @@ test(
   async (t) => {
     const { from, to, events, runs } = await simulation({
       harness: serverHarness,
-      seeds: long ? 300 : 20,
+      seeds: long ? 300 : 15,
       from: 10_001,
     })
     t.diagnostic(`seeds ${from} to ${to}: ${events} events, ${runs} runs of handlers`)
@@ -30,7 +30,7 @@ test(
 )
 
 test('whatever goes wrong between stores and their server, no invariant breaks', async (t) => {
-  const [from, seeds] = [30_001, long ? 300 : 25]
+  const [from, seeds] = [30_001, long ? 300 : 10]
   let [events, failed] = [0, 0]
   for (let seed = from; seed < from + seeds; seed += 1) {
     const harness = faultyHarness(await pgliteHarness(), seed)
