@@ -25,7 +25,12 @@ export interface Args {
 const working = JSON.parse(process.argv[2] ?? '') as Working
 const { note, close } = openLog(working.log)
 const { storage, end } = await connectAs(working)
-const queue = storage.queue<Args>(working.queue, { attempts: 100, backoff: () => 5 })
+const queue = storage.queue<Args>(working.queue, {
+  attempts: 100,
+  backoff: () => 5,
+  // By chance a task may be there when one process after the other is killed.
+  maxRescues: 100,
+})
 const worker = new WorkerBuilder('worker')
   .backend(queue)
   .layer(concurrency(working.limit))
