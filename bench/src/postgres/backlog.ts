@@ -13,7 +13,7 @@ export const backlog: Suite = {
   compared: ['apalis, two million'],
   unit: 'tasks/s',
   tasks: 200_000,
-  warmUp: 10_000,
+  warmUp: 0,
   server: 'postgres',
 }
 

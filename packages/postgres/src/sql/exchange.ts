@@ -316,6 +316,10 @@ declare
   v_claimed text;
   v_awaited text[];
 begin
+  if pg_is_in_recovery() then
+    -- As it would say of the first write; but what is unlogged cannot be read there either, and that sounds as if it were for good.
+    raise read_only_sql_transaction;
+  end if;
   select w.queue, w.id, q.paused, w.lease_end,
       not exists (select from apalis.worker o where o.queue = q.id and o.id <> w.id and o.lease_end > v_now),
       q.base, exists (select from apalis.intact i where i.queue = q.id)

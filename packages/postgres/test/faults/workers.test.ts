@@ -40,8 +40,8 @@ test(
   async (t) => {
     assert.ok(server)
     await using scene = await Scene.open(server, { lease: LEASE_MS, safetyPoll: 200 })
-    const most = long ? 1e9 : 600
-    const pushing = [scene.pushing({ most }), scene.pushing({ most, args: { ms: 20 } })]
+    const pace = { most: long ? 1e9 : 600, pauseMs: 20 }
+    const pushing = [scene.pushing(pace), scene.pushing({ ...pace, args: { ms: 20 } })]
     const working = Array.from({ length: long ? 3 : 2 }, () => scene.working())
     await scene.ready()
     for (let kill = 0; kill < KILLS; kill += 1) {

@@ -30,7 +30,8 @@ export async function runFour(server: OwnPostgresServer, loadMs: number): Promis
   const { schema, processes } = scene
   for (let count = 0; count < 4; count += 1) scene.working({ limit: 25 })
   const mixing = [scene.mixing(), scene.mixing()]
-  const pushing = [scene.pushing({ atOnce: 16, args: { ms: 0 } })]
+  // Those that mix are the load; this one keeps the workers busy.
+  const pushing = [scene.pushing({ atOnce: 16, pauseMs: 20, args: { ms: 0 } })]
   await scene.ready()
   await sleep(systemClock, loadMs)
   await scene.more('call', 300)

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 
 /** What was noted, in the order in which it was. */
 export interface Entry {
@@ -26,6 +26,9 @@ export function openLog(path: string): { readonly note: Note; readonly close: ()
   }
 }
 
+/** So many bytes are read at a time. */
+const PART = 2 ** 20
+
 /** Reads what all have noted, as it grows. */
 export class Log {
   readonly path: string
@@ -40,15 +43,19 @@ export class Log {
   /** What was noted so far. */
   entries(): readonly Entry[] {
     const file = openSync(this.path, 'r')
-    const added = Buffer.alloc(fstatSync(file).size - this.#read)
-    readSync(file, added, 0, added.length, this.#read)
-    closeSync(file)
-    this.#read += added.length
-    // Every line was written whole, so nothing comes after the last end of one.
-    for (const line of added.toString().split('\n').slice(0, -1)) {
-      const [what = '', pid = '', id = '', epoch = '', ...rest] = line.split(' ')
-      this.#entries.push({ what, pid: Number(pid), id, epoch: Number(epoch), rest })
+    const part = Buffer.alloc(PART)
+    for (;;) {
+      const length = readSync(file, part, 0, PART, this.#read)
+      // What comes after the last end of a line is read the next time.
+      const end = part.subarray(0, length).lastIndexOf('\n') + 1
+      if (end === 0) break
+      this.#read += end
+      for (const line of part.toString('utf8', 0, end - 1).split('\n')) {
+        const [what = '', pid = '', id = '', epoch = '', ...rest] = line.split(' ')
+        this.#entries.push({ what, pid: Number(pid), id, epoch: Number(epoch), rest })
+      }
     }
+    closeSync(file)
     return this.#entries
   }
 }

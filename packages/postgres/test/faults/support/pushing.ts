@@ -11,6 +11,8 @@ export interface Pushing extends Connection {
   readonly queue: string
   /** How many pushes are under way at a time; every fourth is one of ten tasks. */
   readonly atOnce: number
+  /** How long each of them waits after a push, in milliseconds. */
+  readonly pauseMs: number
   /** It stops by itself after so many tasks. */
   readonly most: number
   readonly args: Args
@@ -42,6 +44,7 @@ async function push(count: number): Promise<void> {
       const ids = await store(count, known)
       for (const id of ids) note('pushed', id)
       known = undefined
+      if (pushing.pauseMs > 0) await sleep(systemClock, pushing.pauseMs)
     } catch (error) {
       if (isUnknownOutcomeError(error)) {
         known = error.ids

@@ -55,12 +55,13 @@ export class Scene implements AsyncDisposable {
   /** One more that pushes until it is stopped, or `most` tasks. */
   pushing(options: {
     readonly atOnce?: number
+    readonly pauseMs?: number
     readonly most?: number
     readonly name?: string
     readonly args?: Args
   }): Process {
-    const { atOnce = 4, most = 1e9, name, args = { ms: 2 } } = options
-    return this.processes.pushing({ ...this.#told(name), atOnce, most, args })
+    const { atOnce = 4, pauseMs = 0, most = 1e9, name, args = { ms: 2 } } = options
+    return this.processes.pushing({ ...this.#told(name), atOnce, pauseMs, most, args })
   }
 
   /** One more that does whatever a user may do. */

@@ -1,5 +1,5 @@
 // Works on a queue until SIGTERM: `node working.ts JSON`. It notes, in the file that all processes of a test share, each start
-// of a handler (`run ID EPOCH ATTEMPT INCARNATION`) before anything else of it happens, its end (`end`), each outcome that is durable
+// of a handler (`run ID EPOCH ATTEMPT INCARNATION`) before anything else of it happens, each outcome that is durable
 // (`success`, `failed`, `killed`, `released`), each run that was lost (`lost ID EPOCH REASON`), each error that a user hears of (`error`), and that it ended by itself (`ended`), which nothing
 // but the end of its only connection is a reason for.
 import { concurrency, sleep, systemClock, type Task, WorkerBuilder } from '@apalis/core'
@@ -25,7 +25,12 @@ export interface Args {
 const working = JSON.parse(process.argv[2] ?? '') as Working
 const { note, close } = openLog(working.log)
 const { storage, end } = await connectAs(working)
-const queue = storage.queue<Args>(working.queue, { attempts: 100, backoff: () => 5 })
+const queue = storage.queue<Args>(working.queue, {
+  attempts: 100,
+  backoff: () => 5,
+  // By chance a task may be there when one process after the other is killed.
+  maxRescues: 100,
+})
 const worker = new WorkerBuilder('worker')
   .backend(queue)
   .layer(concurrency(working.limit))
@@ -54,7 +59,6 @@ const worker = new WorkerBuilder('worker')
     const epoch = epochOf(task)
     note('run', taskId, epoch, attempt.current, incarnation)
     if (ms > 0) await sleep(systemClock, ms)
-    note('end', taskId, epoch)
     if (attempt.current <= failures) throw new Error('not yet')
   })
 process.once('SIGTERM', () => worker.stop())
