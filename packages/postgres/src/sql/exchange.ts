@@ -140,9 +140,10 @@ begin
       select f.tid, r.epoch, r.type, coalesce(r.ms, 0) as ms, r.error, v_count + r.ord as ord
       from rows from (json_to_recordset(p_others) as (id text, epoch int, type smallint, ms double precision, error jsonb))
         with ordinality as r(id, epoch, type, ms, error, ord)
-      -- What is locked is about to be ended by somebody else, maybe by its own handler in a transaction that stays open.
+      -- What is locked is about to be ended by somebody else, maybe by its own handler in a transaction that stays open. Not
+      -- so where somebody begins to wait for it: that lock is shared, and waited for by the update.
       cross join lateral (select t.ctid as tid from apalis.task t where t.queue = p_queue and t.id = r.id limit 1
-        for update skip locked) f
+        for share skip locked) f
       order by r.id, r.ord
     ), u as (
       update apalis.task t set
