@@ -48,28 +48,47 @@ test(
   },
 )
 
-test('of the tasks of a push with one id or one key the first is stored', { skip }, async () => {
-  assert.ok(server)
-  const pool = new Pool({ connectionString: server.url })
-  const storage = await PostgresStorage.connect(pool, { schema: freshSchema() })
-  const tasks = storage.queue<string>('work')
-  const built = (args: string, id: string, key: string) =>
-    new TaskBuilder(args).id(id).unique(key).build()
-  const ids = await tasks.pushAll([
-    built('first', 'x', 'key 2'),
-    built('same id, and a key that comes first', 'x', 'key 1'),
-    built('another', 'y', 'key 1'),
-    built('same key', 'z', 'key 2'),
-  ])
-  assert.deepEqual(ids, ['x', 'x', 'y', 'x'])
-  const stored = await Promise.all(['x', 'y', 'z'].map((id) => tasks.fetchById(id)))
-  assert.deepEqual(
-    stored.map((task) => task?.args),
-    ['first', 'another', undefined],
-  )
-  await storage.close()
-  await pool.end()
-})
+/** Tasks of one push: their ids, their keys, and whose id each push gives back. */
+const together: Readonly<
+  Record<string, readonly (readonly [id: string, key: string, gives: string])[]>
+> = {
+  'of the tasks of a push with one id or one key the first is stored': [
+    ['x', 'key 2', 'x'],
+    ['x', 'key 1', 'x'],
+    ['y', 'key 1', 'y'],
+    ['z', 'key 2', 'x'],
+  ],
+  'where that meets the key of another, the second with its id is stored, before a later one with the same key':
+    [
+      ['x', 'key 2', 'x'],
+      ['y', 'key 2', 'x'],
+      ['y', 'key 1', 'y'],
+      ['z', 'key 1', 'y'],
+    ],
+}
+
+for (const [name, tasks] of Object.entries(together)) {
+  test(name, { skip }, async () => {
+    assert.ok(server)
+    const pool = new Pool({ connectionString: server.url })
+    const storage = await PostgresStorage.connect(pool, { schema: freshSchema() })
+    const queue = storage.queue<string>('work')
+    const ids = await queue.pushAll(
+      tasks.map(([id, key]) => new TaskBuilder(`${id} ${key}`).id(id).unique(key).build()),
+    )
+    assert.deepEqual(
+      ids,
+      tasks.map(([, , gives]) => gives),
+    )
+    const stored = await Promise.all(['x', 'y', 'z'].map((id) => queue.fetchById(id)))
+    assert.deepEqual(
+      stored.map((task) => task?.args),
+      ['x key 2', 'y key 1', undefined],
+    )
+    await storage.close()
+    await pool.end()
+  })
+}
 
 test(
   'a key that goes to a later task of the same push, since its holder goes meanwhile',
