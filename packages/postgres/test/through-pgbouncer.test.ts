@@ -8,7 +8,7 @@ for (const { name, skip, run } of conformance({ harness: pooledHarness, many: 5_
 }
 
 test('whatever happens, a server does what the model does', { skip: missing }, async (t) => {
-  const runs = long ? 300 : 10
+  const runs = long ? 300 : 5
   const { seed, calls } = await model({ harness: pooledHarness, runs })
   t.diagnostic(`seed ${seed}: ${runs} histories, ${calls} calls`)
 })
@@ -16,7 +16,7 @@ test('whatever happens, a server does what the model does', { skip: missing }, a
 test('whatever goes wrong, no invariant breaks', { skip: missing }, async (t) => {
   const { from, to, events, runs } = await simulation({
     harness: pooledHarness,
-    seeds: long ? 200 : 10,
+    seeds: long ? 200 : 5,
     from: 20_001,
   })
   t.diagnostic(`seeds ${from} to ${to}: ${events} events, ${runs} runs of handlers`)
