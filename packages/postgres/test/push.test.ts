@@ -213,13 +213,13 @@ const refused: readonly (readonly [options: object | string, message: string])[]
   [{ onDuplicate: 1 }, `push.onDuplicate: expected one of the options ${known}, got 1`],
   [{ id: '' }, `id: expected ${short}, got ""`],
   [{ id: 7 }, `id: expected ${short}, got 7`],
-  [{ id: 'é'.repeat(128) }, `id: expected ${short}, got "${'é'.repeat(59)}…`],
+  [{ id: 'é'.repeat(128) }, `id: expected ${short}, got "${'é'.repeat(59)}...`],
   [{ attempts: 0 }, 'attempts: expected a whole number from 1 to 1000000, got 0'],
   [{ attempts: 1.5 }, 'attempts: expected a whole number from 1 to 1000000, got 1.5'],
   [{ attempts: '3' }, 'attempts: expected a whole number from 1 to 1000000, got "3"'],
   [
     '{"attempts": 1e400}',
-    `attempts: expected a whole number from 1 to 1000000, got 1${'0'.repeat(59)}…`,
+    `attempts: expected a whole number from 1 to 1000000, got 1${'0'.repeat(59)}...`,
   ],
   [{ priority: 32_768 }, 'priority: expected a whole number from -32768 to 32767, got 32768'],
   [{ priority: null }, 'priority: expected a whole number from -32768 to 32767, got null'],
@@ -230,7 +230,7 @@ const refused: readonly (readonly [options: object | string, message: string])[]
   [{ delay: '5m\n' }, `delay: expected ${duration}, got "5m\\n"`],
   [{ delay: '36526d' }, `delay: expected ${duration}, got "36526d"`],
   [{ delay: true }, `delay: expected ${duration}, got true`],
-  ['{"delay": 1e400}', `delay: expected ${duration}, got 1${'0'.repeat(59)}…`],
+  ['{"delay": 1e400}', `delay: expected ${duration}, got 1${'0'.repeat(59)}...`],
   [{ delay: 1, runAt: '2030-01-01T00:00Z' }, 'delay: expected none where runAt is given, got 1'],
   [{ runAt: 7 }, `runAt: expected ${instant}, got 7`],
   [{ runAt: 'tomorrow' }, `runAt: expected ${instant}, got "tomorrow"`],
@@ -248,7 +248,7 @@ const refused: readonly (readonly [options: object | string, message: string])[]
   [{ metadata: { '': 1 } }, `metadata key: expected ${short}, got ""`],
   [
     { metadata: { a: 'x'.repeat(65_536) } },
-    `metadata: expected at most 65536 bytes as JSON (not 65545), got {"a": "${'x'.repeat(53)}…`,
+    `metadata: expected at most 65536 bytes as JSON (not 65545), got {"a": "${'x'.repeat(53)}...`,
   ],
 ]
 
@@ -274,7 +274,7 @@ test(
     )
     await assertRefused(
       push('refused', JSON.stringify('x'.repeat(1_048_575))),
-      `args: expected at most 1048576 bytes as JSON (not 1048577), got "${'x'.repeat(59)}…`,
+      `args: expected at most 1048576 bytes as JSON (not 1048577), got "${'x'.repeat(59)}...`,
     )
     assert.equal((await storage.queue<number>('refused').metrics()).pending, 0)
     await push('refused', JSON.stringify('x'.repeat(1_048_574)))

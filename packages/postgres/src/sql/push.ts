@@ -14,6 +14,7 @@ const OPTIONS = ['id', 'attempts', 'timeout', 'delay', 'runAt', 'priority', 'uni
 /**
  * `push` is for triggers and other languages: `select apalis.push('mail', '{"to": "ada"}', '{"delay": "10m"}')`. Options are
  * those of `PushOptions` in TypeScript, checked as there. Its name stays, so that what calls it need not know of versions.
+ * Whoever calls it has settings of its own: no text has a backslash, and no number passes through JSON as a float.
  */
 export const pushFunctions: string = `
 create function apalis.refuse_option_1(p_option text, p_expected text, p_value jsonb) returns void ${INNER} as $$
@@ -21,7 +22,7 @@ declare
   v_got text := coalesce(p_value::text, 'NULL');
 begin
   if length(v_got) > 60 then
-    v_got := left(v_got, 60) || '…';
+    v_got := left(v_got, 60) || '...';
   end if;
   raise exception using errcode = 'invalid_parameter_value',
     message = format('%s: expected %s, got %s', p_option, p_expected, v_got);
@@ -57,17 +58,16 @@ begin
   perform apalis.refuse_option_1(p_option, format('a whole number from %s to %s', p_min, p_max), p_value);
 end $$;
 
-create function apalis.check_duration_1(p_option text, p_value jsonb, p_min int) returns double precision ${INNER} as $$
+create function apalis.check_duration_1(p_option text, p_value jsonb, p_min int) returns numeric ${INNER} as $$
 declare
   v_parts text[];
-  v_ms double precision;
+  v_ms numeric;
 begin
-  -- A number of more digits than any length of time has would be none of the kind that is computed with here.
-  if jsonb_typeof(p_value) = 'number' and p_value::numeric between 0 and ${LONGEST_MS + 1} then
-    v_ms := floor(p_value::double precision + 0.5);
+  if jsonb_typeof(p_value) = 'number' and p_value::numeric >= 0 then
+    v_ms := floor(p_value::numeric + 0.5);
   elsif jsonb_typeof(p_value) = 'string' then
-    v_parts := regexp_match(p_value #>> '{}', '^(\\d{1,30}(?:\\.\\d{1,30})?)(ms|s|m|h|d)$');
-    v_ms := floor(v_parts[1]::double precision * case v_parts[2]
+    v_parts := regexp_match(p_value #>> '{}', '^([0-9]{1,30}(?:[.][0-9]{1,30})?)(ms|s|m|h|d)$');
+    v_ms := floor(v_parts[1]::numeric * case v_parts[2]
       when 'ms' then 1 when 's' then 1000 when 'm' then 60000 when 'h' then 3600000 else 86400000 end + 0.5);
   end if;
   if v_ms between p_min and ${LONGEST_MS} then
@@ -77,13 +77,13 @@ begin
     case when p_min > 0 then format(' of at least %s ms', p_min) else '' end), p_value);
 end $$;
 
-create function apalis.check_instant_1(p_option text, p_value jsonb) returns double precision ${INNER} as $$
+create function apalis.check_instant_1(p_option text, p_value jsonb) returns numeric ${INNER} as $$
 declare
-  v_ms double precision;
+  v_ms numeric;
 begin
   -- With its zone: whose else would it be? And none of the words that mean another instant each time.
   if jsonb_typeof(p_value) = 'string' and p_value #>> '{}' ~
-    '^\\d{4}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d(:\\d\\d(\\.\\d+)?)?(Z|[+-]\\d\\d(:?\\d\\d)?)$' then
+    '^[0-9]{4}(-[0-9]{2}){2}[T ][0-9]{2}(:[0-9]{2}){1,2}([.][0-9]+)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' then
     begin
       -- The server may keep seconds as a float: to the microseconds that it has.
       v_ms := round((extract(epoch from (p_value #>> '{}')::timestamptz) * 1000)::numeric, 3);

@@ -19,7 +19,7 @@ export class Databases {
     return {
       url,
       version,
-      database: () => this.create(),
+      database: (how) => this.create(how),
       query: (sql, values = []) => query(url, sql, values),
       terminate: (name) => this.terminate(name),
     }
@@ -31,10 +31,10 @@ export class Databases {
     return Number(row?.['version'])
   }
 
-  /** Makes one, empty; gives back its URL. */
-  async create(): Promise<string> {
+  /** Makes one, empty; gives back its URL. `how`: what else `CREATE DATABASE` takes. */
+  async create(how = ''): Promise<string> {
     const name = `apalis_test_${randomBytes(8).toString('hex')}`
-    await query(this.#url, `CREATE DATABASE ${name}`)
+    await query(this.#url, `CREATE DATABASE ${name} ${how}`)
     this.#names.push(name)
     return this.#urlOf(name)
   }

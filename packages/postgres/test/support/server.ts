@@ -17,8 +17,8 @@ export interface PostgresServer extends AsyncDisposable {
   readonly url: string
   /** As the server numbers itself: 180004 is 18.4. */
   readonly version: number
-  /** The URL of one more database, empty and gone with the rest. */
-  database(): Promise<string>
+  /** The URL of one more database, empty and gone with the rest. `how`: what else `CREATE DATABASE` takes. */
+  database(how?: string): Promise<string>
   /** Runs one statement over a connection of its own; the rows come as objects. */
   query(
     sql: string,
