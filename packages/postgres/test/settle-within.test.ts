@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { json, WorkerBuilder } from '@apalis/core'
+import { isLeaseLostError, json, WorkerBuilder } from '@apalis/core'
 import { Pool } from 'pg'
 import { PostgresStorage } from '../src/index.ts'
 import { libraries } from './support/libraries.ts'
@@ -77,3 +77,23 @@ for (const [name, { open, inProcess = false }] of Object.entries(libraries)) {
     },
   )
 }
+
+test('a run that has ended cannot be ended once more', { skip: found.missing }, async () => {
+  await using storage = await PostgresStorage.connect(pool, { schema: freshSchema(), lease: '1h' })
+  const tasks = storage.queue<string, string>('mail', { result: json<string>() })
+  const after = Promise.withResolvers<() => Promise<string>>()
+  const worker = new WorkerBuilder('w').backend(tasks).build((args, request) => {
+    after.resolve(async () => {
+      const tx = await pool.connect()
+      using _ = { [Symbol.dispose]: () => tx.release(true) }
+      await tx.query('BEGIN')
+      return tasks.settleWithin(tx).done(request, 'too late')
+    })
+    return args
+  })
+  const ended = worker.run()
+  assert.equal(await tasks.result(await tasks.push('own')), 'own')
+  worker.stop()
+  await ended
+  await assert.rejects((await after.promise)(), isLeaseLostError)
+})

@@ -18,7 +18,8 @@ export interface Completion<in out Result> {
    * result back, for the handler to return. What the handler does after the commit changes nothing any more; after a
    * rollback its outcome counts as if this had never been called.
    *
-   * From now until the transaction ends the task is locked: call it last. Rejects, and the transaction is to be rolled back,
+   * From now until the transaction ends the task is locked: call it last, and return when the transaction has ended, since
+   * what the handler returns waits for that, and with it what ends then in the same worker. Rejects, and the transaction is to be rolled back,
    * with a `TaskKilledError` or `LeaseLostError` where the claim is no longer the worker's, with the signal's reason where
    * the run was aborted, with an `EncodeError` for a result that cannot be stored, and with an `OptionError` for a request
    * that is no run of a task of this queue.
@@ -53,6 +54,8 @@ export class TransactionalCompletion<Result, Tx> implements Completion<Result> {
     const { queue, store } = this.#deps.core
     const entry = this.#claimOf(request)
     request.signal.throwIfAborted()
+    // Its handler has returned, or thrown, and that is how it ends.
+    if (entry.carried && entry.completed === undefined) throw new LeaseLostError(entry.lockedBy)
     // Absent only where it may be undefined.
     const result = given as Result
     const encoded = this.#deps.encodeResult(result)
