@@ -1,8 +1,8 @@
 import { BackendError, sleep, systemClock } from '@apalis/core'
-import type { PostgresResult, PostgresTransaction } from './client.ts'
+import { answerOf, type PostgresResult, type PostgresTransaction } from './client.ts'
 import type { Link } from './link.ts'
 import { isConflict, toBackendError } from './postgres-errors.ts'
-import { callWithin, lacksQueue } from './transactions.ts'
+import { callWithin, type SeesQueue, seesQueue } from './transactions.ts'
 
 /** How a call is made. */
 export interface CallOptions {
@@ -42,7 +42,7 @@ export class Calls {
     return this.#deps.link.parallel
   }
 
-  /** What the function answers: a text, a number, a boolean or null. */
+  /** What the function answers, as text; or null. Texts come as they are, whatever a pool makes of other types. */
   async call(
     operation: string,
     name: string,
@@ -54,7 +54,7 @@ export class Calls {
     try {
       // Nothing is tried again here: what undoes a statement undoes the whole transaction.
       if (within !== undefined) return await callWithin(within, { schema, text, values })
-      return answerOf(await this.#run(text, values, urgent))
+      return answerOf((await this.#run(text, values, urgent)).rows)
     } catch (error) {
       throw toBackendError(operation, error)
     }
@@ -73,14 +73,14 @@ export class Calls {
     throw new BackendError(operation, `${name} answered with ${typeof answer}`)
   }
 
-  /** See {@link lacksQueue}. */
-  async lacksQueue(
+  /** See {@link seesQueue}. */
+  async seesQueue(
     operation: string,
     queue: string,
     within: PostgresTransaction,
-  ): Promise<boolean> {
+  ): Promise<SeesQueue> {
     try {
-      return await lacksQueue(within, this.#deps.schema, queue)
+      return await seesQueue(within, this.#deps.schema, queue)
     } catch (error) {
       throw toBackendError(operation, error)
     }
@@ -90,7 +90,7 @@ export class Calls {
     const { link, timeoutMs } = this.#deps
     const until = systemClock.monotonic() + timeoutMs
     for (let tries = 1; ; tries += 1) {
-      const left = Math.max(1, until - systemClock.monotonic())
+      const left = Math.max(1, Math.ceil(until - systemClock.monotonic()))
       try {
         return await link.run(text, values, { urgent, timeoutMs: left })
       } catch (error) {
@@ -111,13 +111,8 @@ function statement(schema: string, name: string, count: number): string {
   let text = statements.get(key)
   if (text === undefined) {
     const values = Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')
-    text = `SELECT "${schema}".${name}(${values}) AS answer`
+    text = `SELECT "${schema}".${name}(${values})::text AS answer`
     statements.set(key, text)
   }
   return text
-}
-
-function answerOf({ rows }: PostgresResult): unknown {
-  const [row] = rows
-  return typeof row === 'object' && row !== null && 'answer' in row ? row.answer : undefined
 }

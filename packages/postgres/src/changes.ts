@@ -44,7 +44,7 @@ export async function killRow(
 
 /** See `TaskStore.take`. */
 export async function takeRow(session: Session, queue: string, id: string): Promise<boolean> {
-  const taken = await session.calls.call('take', 'take_1', [queue, id, session.offset])
+  const taken = await session.calls.json('take', 'take_1', [queue, id, session.offset])
   tellOf(session, queue, { due: taken === true })
   return taken === true
 }
@@ -88,7 +88,7 @@ export async function pauseQueue(
   queue: string,
   on: boolean,
 ): Promise<void> {
-  const switched = await calls.call(on ? 'pause' : 'resume', 'pause_1', [queue, on])
+  const switched = await calls.json(on ? 'pause' : 'resume', 'pause_1', [queue, on])
   if (switched === true) tell([{ type: on ? 'paused' : 'resumed', queue }])
 }
 

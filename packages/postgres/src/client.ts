@@ -58,6 +58,12 @@ export function isInProcess(connection: object): connection is PostgresInProcess
   return 'listen' in connection && typeof connection.listen === 'function'
 }
 
+/** The one value that a statement of ours answers with. By its place: rows may come as arrays, and columns under names of a library's own. */
+export function answerOf(rows: readonly unknown[]): unknown {
+  const [row] = rows
+  return typeof row === 'object' && row !== null ? Object.values(row)[0] : undefined
+}
+
 /** What our statements are sent with in a transaction of the caller's: arrays as texts, as the server writes them. */
 export type PostgresValue = string | number | boolean | null
 

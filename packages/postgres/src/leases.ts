@@ -70,6 +70,6 @@ export async function rescueRows(
 
 /** See `TaskStore.leave`. */
 export async function leave(session: Session, { queue, id }: WorkerRef): Promise<void> {
-  const released = await session.calls.call('leave', 'leave_1', [queue, id, session.offset])
+  const released = await session.calls.json('leave', 'leave_1', [queue, id, session.offset])
   tellOf(session, queue, { due: released === true })
 }

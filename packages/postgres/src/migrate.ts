@@ -1,4 +1,5 @@
 import { BackendError, OptionError } from '@apalis/core'
+import { answerOf } from './client.ts'
 import type { Link } from './link.ts'
 import { toBackendError } from './postgres-errors.ts'
 import { inSchema, type Migration, migrations } from './schema.ts'
@@ -57,6 +58,7 @@ export async function migrate({
 
 /** The statements that bring a schema from version `from` to the newest, for people to read or to run themselves. */
 export function migrationSql(schema: string, from = 0): string {
+  if (!Number.isInteger(from) || from < 0) throw new OptionError('from', from, 'a version, or 0')
   return migrations
     .filter(({ version }) => version > from)
     .map((step) => `-- Version ${step.version}.\n${stepSql(schema, step)};\n`)
@@ -87,9 +89,9 @@ end
 $apalis$`
 }
 
-const STATE = `SELECT to_regclass($1) IS NOT NULL AS there,
-  current_setting('default_transaction_isolation') AS isolation,
-  current_setting('server_version_num')::int AS server`
+const STATE = `SELECT json_build_object('there', to_regclass($1) IS NOT NULL,
+  'isolation', current_setting('default_transaction_isolation'),
+  'server', current_setting('server_version_num')::int)::text AS answer`
 const OLDEST_SERVER = 130_000
 
 interface State {
@@ -99,7 +101,7 @@ interface State {
   readonly server: number
 }
 
-const NO_STATE: State = { there: false, isolation: 'unknown', server: 0 }
+type Step = Pick<Migration, 'version' | 'breaks'>
 
 interface Found {
   readonly version: number
@@ -108,9 +110,9 @@ interface Found {
 
 async function readVersion(link: Link, schema: string, timeoutMs: number): Promise<Found> {
   const table = `"${schema}".migration`
-  const { rows: state } = await link.run(STATE, [table], { timeoutMs })
-  // Columns of ours.
-  const [{ there, isolation, server } = NO_STATE] = state as readonly State[]
+  const state = await link.run(STATE, [table], { timeoutMs })
+  // As the statement makes it.
+  const { there, isolation, server } = JSON.parse(String(answerOf(state.rows))) as State
   if (server < OLDEST_SERVER) {
     throw refuse(
       `the server is PostgreSQL ${Math.floor(server / 10_000)}, and 13 is the oldest that will do`,
@@ -122,9 +124,10 @@ async function readVersion(link: Link, schema: string, timeoutMs: number): Promi
     )
   }
   if (!there) return { version: 0, breaks: [] }
-  const { rows } = await link.run(`SELECT version, breaks FROM ${table}`, [], { timeoutMs })
-  // Columns of ours.
-  const taken = rows as readonly { readonly version: number; readonly breaks: boolean }[]
+  const steps = `SELECT coalesce(json_agg(m), '[]')::text AS answer FROM (SELECT version, breaks FROM ${table}) m`
+  const { rows } = await link.run(steps, [], { timeoutMs })
+  // As the statement makes it.
+  const taken = JSON.parse(String(answerOf(rows))) as readonly Step[]
   return {
     version: Math.max(0, ...taken.map(({ version }) => version)),
     breaks: taken.filter(({ breaks }) => breaks).map(({ version }) => version),

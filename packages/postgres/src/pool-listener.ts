@@ -1,4 +1,9 @@
-import type { PostgresNotification, PostgresPoolClient, PostgresResult } from './client.ts'
+import {
+  answerOf,
+  type PostgresNotification,
+  type PostgresPoolClient,
+  type PostgresResult,
+} from './client.ts'
 import { GivenUp, type Subscriber } from './link.ts'
 import { brokeConnection } from './postgres-errors.ts'
 import { Turns } from './turns.ts'
@@ -33,11 +38,9 @@ export class PoolListener {
   async begin(timeoutMs: number): Promise<boolean> {
     try {
       await this.run(`LISTEN "${this.#channel}"`, [], timeoutMs)
-      const { rows } = await this.run('SELECT pg_backend_pid() AS pid', [], timeoutMs)
-      // A column of ours.
-      const [row] = rows as readonly { readonly pid: number }[]
+      const { rows } = await this.run('SELECT pg_backend_pid()::text AS pid', [], timeoutMs)
       const { processID } = this.#client as { readonly processID?: unknown }
-      return row !== undefined && processID === row.pid
+      return answerOf(rows) === String(processID)
     } catch (error) {
       this.#lost(error)
       throw error

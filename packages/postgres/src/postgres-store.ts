@@ -201,9 +201,9 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
     // Where there is nobody else it is in nobody's way.
     if (link.oneSession === true || this.#opened.has(queue)) return
     // One that the transaction has stored itself would be waited for until it ends.
-    if (await calls.lacksQueue('insert', queue, within)) {
-      await calls.call('insert', 'queue_1', [queue])
-    }
+    const sees = await calls.seesQueue('insert', queue, within)
+    if (sees === 'never') return
+    if (sees === 'no') await calls.call('insert', 'queue_1', [queue])
     this.#opened.add(queue)
   }
 }

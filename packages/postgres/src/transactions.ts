@@ -1,11 +1,12 @@
 import { OptionError } from '@apalis/core'
-import type {
-  DrizzleTransaction,
-  KyselyTransaction,
-  PostgresJsTransaction,
-  PostgresQueryTransaction,
-  PostgresTransaction,
-  PostgresValue,
+import {
+  answerOf,
+  type DrizzleTransaction,
+  type KyselyTransaction,
+  type PostgresJsTransaction,
+  type PostgresQueryTransaction,
+  type PostgresTransaction,
+  type PostgresValue,
 } from './client.ts'
 import { sqlState } from './postgres-errors.ts'
 
@@ -42,26 +43,29 @@ export async function callWithin(
   const send = senderOf(tx)
   const sent = values.map(toSent)
   const rows = await send(`${text} WHERE ${IS_OPEN}`, [...sent])
-  if (hasRow(rows)) return answerOf(rows)
+  if (hasRow(rows)) return answerOf(rowsOf(rows))
   await askOpen(tx, send, schema)
-  return answerOf(await send(text, sent))
+  return answerOf(rowsOf(await send(text, sent)))
 }
 
-/**
- * Whether a queue's name has to be stored before a transaction of the caller's, which has to be open, stores tasks of it: it
- * sees none of that name, and would see what others store now.
- */
-export async function lacksQueue(
+/** Whether a transaction sees the name of a queue; `never`: it sees none of what others store from now on. */
+export type SeesQueue = 'yes' | 'no' | 'never'
+
+/** Whether a transaction of the caller's, which has to be open, sees a queue's name. */
+export async function seesQueue(
   tx: PostgresTransaction,
   schema: string,
   queue: string,
-): Promise<boolean> {
+): Promise<SeesQueue> {
   const send = senderOf(tx)
   const known = `EXISTS (SELECT FROM "${schema}".queue WHERE name = $1)`
   const fixed = `current_setting('transaction_isolation') IN ('repeatable read', 'serializable')`
-  if (hasRow(await send(`SELECT 1 AS known WHERE ${known} OR ${fixed}`, [queue]))) return false
+  // Each value once: not every library knows them by their number.
+  const sees = `SELECT s.known::text AS known FROM (SELECT ${known} AS known) s WHERE s.known OR ${fixed}`
+  const rows = rowsOf(await send(sees, [queue]))
+  if (hasRow(rows)) return answerOf(rows) === 'true' ? 'yes' : 'never'
   await askOpen(tx, send, schema)
-  return true
+  return 'no'
 }
 
 /** A lock that everybody who reads takes anyway, by the one statement that is refused outside of a transaction and leaves nothing behind inside. */
@@ -211,10 +215,4 @@ function rowsOf(answer: unknown): readonly unknown[] {
 
 function hasRow(answer: unknown): boolean {
   return rowsOf(answer).length > 0
-}
-
-/** By its place: a library may write the names of columns in its own way. */
-function answerOf(answer: unknown): unknown {
-  const [row] = rowsOf(answer)
-  return isObject(row) ? Object.values(row)[0] : undefined
 }

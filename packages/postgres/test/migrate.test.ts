@@ -130,6 +130,12 @@ test(
   },
 )
 
+test('what is no version is refused', () => {
+  for (const from of [-1, 1.5, Number.NaN]) {
+    assert.throws(() => PostgresStorage.migrationSql({ from }), OptionError)
+  }
+})
+
 test('one role makes the schema by hand, another works in it', { skip }, async () => {
   const schema = freshSchema()
   const role = `worker_${schema}`

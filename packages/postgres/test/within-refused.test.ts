@@ -57,6 +57,25 @@ test('a connection on which nobody began is refused, and nothing is stored', { s
   assert.equal(await pending(tasks), 1)
 })
 
+test(
+  'a stricter transaction leaves the name of a new queue to the next, which stores it by itself',
+  { skip },
+  async () => {
+    const tasks = freshQueue()
+    const name = async (): Promise<unknown> =>
+      server?.query(`SELECT name FROM ${schema}.queue WHERE name = $1`, [tasks.name])
+    await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE')
+    await tasks.within(client).push('a')
+    await client.query('ROLLBACK')
+    assert.deepEqual(await name(), [])
+    await client.query('BEGIN')
+    await tasks.within(client).push('b')
+    // Otherwise whoever pushes to it now would wait for the transaction.
+    assert.deepEqual(await name(), [{ name: tasks.name }])
+    await client.query('ROLLBACK')
+  },
+)
+
 test('a transaction that has ended by the time of the push is refused', { skip }, async () => {
   const tasks = freshQueue()
   await client.query('BEGIN')
