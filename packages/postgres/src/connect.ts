@@ -19,25 +19,40 @@ export async function openLink(
   }
   // Typed as a connection, but JavaScript passes anything.
   const given: { readonly query?: unknown } | null = connection
-  if (typeof given?.query !== 'function') {
-    throw new OptionError(
-      'PostgresStorage connection',
-      connection,
-      'a URL, a pool or client of pg, or PGlite',
-    )
-  }
+  if (typeof given?.query !== 'function') throw notOne(connection)
   if (isPool(connection)) return new PoolLink(connection)
-  return isInProcess(connection) ? new InProcessLink(connection) : new ClientLink(connection)
+  if (isInProcess(connection)) return new InProcessLink(connection)
+  if (!('on' in connection)) throw notOne(connection)
+  return new ClientLink(connection)
+}
+
+/** Whether it is a pool that never has more than one connection, as far as it says. */
+export function isPoolOfOne(connection: string | URL | PostgresConnection): boolean {
+  if (typeof connection !== 'object' || connection === null || !('options' in connection)) {
+    return false
+  }
+  const { options }: { readonly options: unknown } = connection
+  return typeof options === 'object' && options !== null && 'max' in options && options.max === 1
+}
+
+function notOne(connection: unknown): OptionError {
+  return new OptionError(
+    'PostgresStorage connection',
+    connection,
+    'a URL, a pool or client of pg, or PGlite',
+  )
 }
 
 async function openPool(
   url: string,
   timeoutMs: number,
 ): Promise<PostgresPool & { end(): Promise<void> }> {
-  if (!/^postgres(?:ql)?:\/\//.test(url)) {
-    throw new OptionError('PostgresStorage connection', url, 'a URL that begins with postgres://')
+  if (!/^postgres(?:ql)?:\/\//i.test(url)) {
+    const shown = withoutSecrets(url)
+    throw new OptionError('PostgresStorage connection', shown, 'a URL that begins with postgres://')
   }
   const { default: pg } = await loadPg()
+  checkUrl(pg, url)
   return new pg.Pool({
     connectionString: url,
     max: CONNECTIONS,
@@ -48,6 +63,28 @@ async function openPool(
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
   })
+}
+
+/** Errors are logged. */
+function withoutSecrets(url: string): string {
+  return url
+    .replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, '$1***@')
+    .replaceAll(/([?&]password=)[^&]*/gi, '$1***')
+}
+
+/** A pool would say what is wrong with its URL at each connection, as if that might change. */
+function checkUrl({ Client }: Pick<typeof Pg, 'Client'>, url: string): void {
+  try {
+    // It reads the URL, and connects only when it is told to.
+    void new Client({ connectionString: url })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new BackendError('connect', `the URL is none that pg can use: ${why}`, {
+      transient: false,
+      applied: 'no',
+      cause: error,
+    })
+  }
 }
 
 async function loadPg(): Promise<typeof Pg> {

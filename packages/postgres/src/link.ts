@@ -43,6 +43,14 @@ export class GivenUp extends Error {
   }
 }
 
+/** There was no connection to send anything over; why is the cause. */
+export class NotConnected extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.name = 'NotConnected'
+  }
+}
+
 /** The one connection there was has ended, and will not come back. */
 export class ConnectionOver extends Error {
   constructor() {

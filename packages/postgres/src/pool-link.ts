@@ -1,7 +1,7 @@
 import { systemClock } from '@apalis/core'
 import type { PostgresPool, PostgresPoolClient, PostgresResult } from './client.ts'
 import { within } from './deadline.ts'
-import { GivenUp, type Link, type RunOptions, type Subscriber } from './link.ts'
+import { GivenUp, type Link, NotConnected, type RunOptions, type Subscriber } from './link.ts'
 import { ignore, PoolListener } from './pool-listener.ts'
 import { brokeConnection } from './postgres-errors.ts'
 
@@ -100,7 +100,9 @@ export class PoolLink implements Link {
 
   #connect(timeoutMs: number): Promise<PostgresPoolClient> {
     return within(
-      this.#pool.connect(),
+      this.#pool.connect().catch((error: unknown) => {
+        throw new NotConnected(error)
+      }),
       timeoutMs,
       () => new GivenUp(`no connection within ${timeoutMs} ms`, false),
       (client) => client.release(),

@@ -1,5 +1,5 @@
 import { ApalisError, type Applied, BackendError } from '@apalis/core'
-import { ConnectionOver, GivenUp } from './link.ts'
+import { ConnectionOver, GivenUp, NotConnected } from './link.ts'
 
 /** The code that the server gave an error; undefined: it is not the server's. */
 export function sqlState(error: unknown): string | undefined {
@@ -18,12 +18,14 @@ export function isConflict(error: unknown): boolean {
 const PASSING: ReadonlySet<string> = new Set(['08', '40', '53', '55', '57', '58'])
 /** A standby that takes no writes: who was promoted takes them in a moment. */
 const READ_ONLY = '25006'
+/** The server's patience with a transaction, idle or not, was over; so is the connection. */
+const TOO_LONG: ReadonlySet<string> = new Set(['25P03', '25P04'])
 
 /** Whether the connection that the error came by is of no more use. */
 export function brokeConnection(error: unknown): boolean {
   const state = sqlState(error)
   if (state === undefined) return true
-  return state.startsWith('08') || (state.startsWith('57P') && state !== '57P05')
+  return state.startsWith('08') || state.startsWith('57P') || TOO_LONG.has(state)
 }
 
 /**
@@ -43,16 +45,21 @@ function appliedBy(error: unknown): Applied {
 /** Whatever was thrown while a call was made, as core knows it. */
 export function toBackendError(operation: string, error: unknown): unknown {
   if (error instanceof ApalisError) return error
+  if (error instanceof NotConnected) return toBackend(operation, error.cause, 'no')
+  return toBackend(operation, error, appliedBy(error))
+}
+
+function toBackend(operation: string, error: unknown, applied: Applied): BackendError {
   const state = sqlState(error)
   const transient =
     state === undefined
       ? !(error instanceof ConnectionOver)
-      : PASSING.has(state.slice(0, 2)) || state === READ_ONLY
+      : PASSING.has(state.slice(0, 2)) || state === READ_ONLY || TOO_LONG.has(state)
   const text = error instanceof Error ? error.message : String(error)
   const message = HINTS[state ?? ''] === undefined ? text : `${text} (${HINTS[state ?? '']})`
   return new BackendError(operation, message, {
     transient,
-    applied: appliedBy(error),
+    applied,
     cause: error,
   })
 }

@@ -1,7 +1,7 @@
 import { durationMs, OptionError, Storage, type StorageOptions } from '@apalis/core'
 import { Calls } from './calls.ts'
 import type { PostgresConnection, PostgresTransaction } from './client.ts'
-import { openLink } from './connect.ts'
+import { isPoolOfOne, openLink } from './connect.ts'
 import { checkSchema, migrate, migrationSql } from './migrate.ts'
 import { PostgresStore } from './postgres-store.ts'
 
@@ -16,7 +16,8 @@ export interface PostgresStorageOptions extends StorageOptions {
   readonly migrate?: boolean
   /**
    * Whether the server tells of what other processes do (LISTEN). `auto`: where a pooler stands between it is tried, and behind
-   * one whose connections change with every transaction the storage looks by itself, more often while something happens.
+   * one whose connections change with every transaction the storage looks by itself, more often while something happens. So
+   * it does with a pool of one connection.
    * @default 'auto'
    */
   readonly listen?: boolean | 'auto'
@@ -59,12 +60,23 @@ export class PostgresStorage extends Storage<PostgresTransaction> {
     if (typeof listen !== 'boolean' && listen !== 'auto') {
       throw new OptionError('listen', listen, "true, false or 'auto'")
     }
+    // The connection that listens would be missing to everything else.
+    const alone = isPoolOfOne(connection)
+    if (alone && listen === true) {
+      throw new OptionError('listen', listen, "false or 'auto' for a pool of one connection")
+    }
     const deps = { schema: checkSchema(schema), timeoutMs }
     const link = await openLink(connection, timeoutMs)
     try {
       await migrate({ link, ...deps, migrate: wanted })
       const calls = new Calls({ link, ...deps })
-      const store = new PostgresStore({ link, calls, ...deps, listen, clockOffset })
+      const store = new PostgresStore({
+        link,
+        calls,
+        ...deps,
+        listen: alone ? false : listen,
+        clockOffset,
+      })
       return new PostgresStorage(calls, store, options)
     } catch (error) {
       await link.close()
@@ -72,7 +84,7 @@ export class PostgresStorage extends Storage<PostgresTransaction> {
     }
   }
 
-  /** The statements that `migrate` would run, for people to read, or to run as another role. `from`: the version that is there. */
+  /** The statements that `migrate` would run, for people to read, or to run as another role. `from`: the version that is there; 0: none. */
   static migrationSql({
     schema = 'apalis',
     from = 0,

@@ -54,6 +54,8 @@ const errors: readonly (readonly [code: string, transient: boolean, applied: 'no
     ['22P05', false, 'no'],
     ['42P01', false, 'no'],
     ['25006', true, 'no'],
+    ['25P03', true, 'no'],
+    ['25P04', true, 'no'],
     ['53100', true, 'no'],
     ['53300', true, 'no'],
     ['55P03', true, 'no'],

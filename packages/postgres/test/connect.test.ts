@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { inspect } from 'node:util'
 import { PGlite } from '@electric-sql/pglite'
 import { isBackendError, OptionError, WorkerBuilder } from '@apalis/core'
-import { Client, Pool } from 'pg'
+import { Client, Pool, types } from 'pg'
 import { type PostgresConnection, PostgresStorage } from '../src/index.ts'
 import { freshSchema } from './support/schemas.ts'
 import { findPostgres } from './support/server.ts'
@@ -85,6 +86,60 @@ test('what is no connection, or no URL of PostgreSQL, is refused by name', async
   }
 })
 
+test('a URL that cannot be used is refused for good, and no error shows its password', async () => {
+  for (const way of [
+    'postgresql+asyncpg://ada:s3cret@host/db',
+    'mysql://ada:s3@cret@host/db?password=s3cret',
+    'ada:s3cret@host/db',
+    'postgres://ada:s3cret@127.0.0.1:port/db',
+    'postgres://ada:s3cret@127.0.0.1:99999/db',
+    'postgres://ada:s3#cret@127.0.0.1/db',
+    'postgres://ada:s3cret@127.0.0.1/db?sslrootcert=/nowhere',
+  ]) {
+    await assert.rejects(PostgresStorage.connect(way), (error) => {
+      assert.ok(error instanceof OptionError || (isBackendError(error) && !error.transient), way)
+      assert.doesNotMatch(inspect(error), /s3/)
+      return true
+    })
+  }
+})
+
+test('what only looks like a connection is refused by name', async () => {
+  const connection = { query: () => Promise.resolve({ rows: [] }) }
+  // @ts-expect-error as JavaScript may
+  await assert.rejects(PostgresStorage.connect(connection), OptionError)
+})
+
+test('a pool of one connection, which nobody listens on', { skip }, async () => {
+  const pool = new Pool({ connectionString: url, max: 1 })
+  await assert.rejects(PostgresStorage.connect(pool, { listen: true }), OptionError)
+  await works(pool)
+  assert.deepEqual((await pool.query('SELECT pg_listening_channels()')).rows, [])
+  await pool.end()
+})
+
+const raw = (text: string): string => text
+const shapes: Readonly<Record<string, (oid: number) => ((text: string) => unknown) | undefined>> = {
+  'as texts': () => raw,
+  'with whole numbers as bigint': (oid) => ([20, 21, 23].includes(oid) ? BigInt : undefined),
+  'with JSON as text': (oid) => ([114, 3802].includes(oid) ? raw : undefined),
+}
+for (const [name, parser] of Object.entries(shapes)) {
+  test(`a pool that reads types in its own way: ${name}`, { skip }, async () => {
+    const getTypeParser = (oid: number, format?: 'text' | 'binary'): unknown =>
+      parser(oid) ?? types.getTypeParser(oid, format)
+    const pool = new Pool({ connectionString: url, types: { getTypeParser } })
+    await works(pool)
+    const storage = await PostgresStorage.connect(pool, { schema: freshSchema() })
+    const tasks = storage.queue<string>('mail')
+    const id = await tasks.push('a')
+    assert.equal(await tasks.kill(id), true)
+    assert.equal(await tasks.vacuum({ status: 'killed', olderThan: 0 }), 1)
+    await storage.close()
+    await pool.end()
+  })
+}
+
 test('options that mean nothing are refused', async () => {
   // @ts-expect-error as JavaScript may
   await assert.rejects(PostgresStorage.connect('postgres://x', { listen: 'never' }), OptionError)
@@ -95,6 +150,15 @@ test('options that mean nothing are refused', async () => {
 test('a server that is not there: transient, and surely nothing was done', async () => {
   await assert.rejects(
     PostgresStorage.connect('postgres://127.0.0.1:1/none'),
+    (error) => isBackendError(error) && error.transient && error.applied === 'no',
+  )
+})
+
+test('whatever goes wrong before there is a connection, nothing was done', async () => {
+  const pool = new Pool({ connectionString: 'postgres://127.0.0.1:1/none' })
+  await pool.end()
+  await assert.rejects(
+    PostgresStorage.connect(pool),
     (error) => isBackendError(error) && error.transient && error.applied === 'no',
   )
 })
