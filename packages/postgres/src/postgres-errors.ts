@@ -68,6 +68,7 @@ const HINTS: Readonly<Record<string, string>> = {
   '3F000': 'is this the database that the storage is connected to?',
   '42883':
     'is this the database that the storage is connected to, and has its schema been migrated?',
-  '42501': 'the role needs usage of the schema, and all rights on its tables and sequences',
+  '42501':
+    'the role needs usage of the schema, and all rights on its tables and sequences; to make it, or bring it up to date, it has to own it, or may create it in the database',
   '25006': 'this server takes no writes',
 }
