@@ -6,20 +6,23 @@ create function apalis.status_1(p_status smallint) returns text language sql imm
   select case p_status when 0 then 'pending' when 1 then 'running' when 2 then 'done' when 3 then 'failed' when 4 then 'killed' end
 $$;
 
--- The row of a task, locked.
-create function apalis.lock_1(p_queue text, p_id text) returns apalis.task ${INNER} as $$
+-- The row of a task, locked where its status is one of these: what is refused must be in nobody's way.
+create function apalis.lock_1(p_queue text, p_id text, p_status smallint[]) returns apalis.task ${INNER} as $$
 declare
+  v_queue int := (select q.id from apalis.queue q where q.name = p_queue);
   v_row apalis.task;
 begin
-  select t.* into v_row from apalis.task t
-    where t.queue = (select q.id from apalis.queue q where q.name = p_queue) and t.id = p_id for update;
+  select t.* into v_row from apalis.task t where t.queue = v_queue and t.id = p_id;
+  if v_row.status = any(p_status) then
+    select t.* into v_row from apalis.task t where t.queue = v_queue and t.id = p_id for update;
+  end if;
   return v_row;
 end $$;
 
 create function apalis.update_1(p_queue text, p_id text, p_changes text, p_offset bigint) returns text ${SETTINGS} as $$
 declare
   v_now bigint := ${NOW};
-  v_row apalis.task := apalis.lock_1(p_queue, p_id);
+  v_row apalis.task := apalis.lock_1(p_queue, p_id, '{0,3}');
   v_run_at bigint;
   v_changes record;
 begin
@@ -43,7 +46,7 @@ declare
   v_now bigint := ${NOW};
   v_row apalis.task;
 begin
-  v_row := apalis.lock_1(p_queue, p_id);
+  v_row := apalis.lock_1(p_queue, p_id, '{0,1,3}');
   if v_row.status is null or v_row.status in (2, 4) then
     return null;
   end if;
@@ -64,7 +67,7 @@ end $$;
 
 create function apalis.take_1(p_queue text, p_id text, p_offset bigint) returns boolean ${SETTINGS} as $$
 declare
-  v_row apalis.task := apalis.lock_1(p_queue, p_id);
+  v_row apalis.task := apalis.lock_1(p_queue, p_id, '{1}');
 begin
   if v_row.status is distinct from 1 then
     return false;
@@ -79,7 +82,7 @@ end $$;
 create function apalis.retry_1(p_queue text, p_id text, p_reset boolean, p_offset bigint) returns text ${SETTINGS} as $$
 declare
   v_now bigint := ${NOW};
-  v_row apalis.task := apalis.lock_1(p_queue, p_id);
+  v_row apalis.task := apalis.lock_1(p_queue, p_id, '{4}');
   v_holds boolean;
   v_holder text;
 begin
@@ -116,7 +119,7 @@ create function apalis.remove_1(p_queue text, p_id text, p_offset bigint) return
 declare
   v_row apalis.task;
 begin
-  v_row := apalis.lock_1(p_queue, p_id);
+  v_row := apalis.lock_1(p_queue, p_id, '{0,2,3,4}');
   if v_row.status is null or v_row.status = 1 then
     return json_build_object('status', apalis.status_1(v_row.status));
   end if;
