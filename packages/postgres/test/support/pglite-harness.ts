@@ -5,7 +5,7 @@ import type { PostgresTransaction } from '../../src/client.ts'
 import type { Link } from '../../src/link.ts'
 import type { LinkedHarness } from './faulty-harness.ts'
 import { Schemas } from './schemas.ts'
-import { openStore } from './stores.ts'
+import { endBeside, openStore } from './stores.ts'
 
 interface Shared {
   readonly database: PGlite
@@ -29,12 +29,12 @@ export async function pgliteHarness(): Promise<
   const { database, schemas } = await shared
   const schema = schemas.take()
   const clock = new TestClock()
-  const stores: AsyncDisposable[] = []
+  const closings: (() => Promise<void>)[] = []
   return {
     clock,
     async open(between: (link: Link) => Link = (link) => link) {
       const store = await openStore(between(new InProcessLink(database)), schema, clock)
-      stores.push({ [Symbol.asyncDispose]: () => store.close() })
+      closings.push(endBeside(store))
       return store
     },
     advance: (ms) => clock.advance(ms),
@@ -46,7 +46,7 @@ export async function pgliteHarness(): Promise<
       )
     },
     async close() {
-      await Promise.all(stores.map((store) => store[Symbol.asyncDispose]()))
+      await Promise.all(closings.map((close) => close()))
       await schemas.giveBack(schema)
     },
   }

@@ -33,3 +33,13 @@ export async function openStore(
   const clockOffset = (): number => clock.now() - START
   return new PostgresStore({ link, calls, schema, timeoutMs, listen, clockOffset })
 }
+
+/**
+ * Lets the end of a store go on beside the test: it takes real time, in which the time of a simulation stands still. The
+ * answer waits for it.
+ */
+export function endBeside(store: PostgresStore): () => Promise<void> {
+  const close = store.close.bind(store)
+  store.close = async () => void close()
+  return close
+}

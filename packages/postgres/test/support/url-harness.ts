@@ -7,7 +7,7 @@ import { type Harness, TestClock } from '@apalis/core/testing'
 import type { PostgresTransaction } from '../../src/client.ts'
 import { PoolLink } from '../../src/pool-link.ts'
 import { Schemas } from './schemas.ts'
-import { openStore, type StoreOptions } from './stores.ts'
+import { endBeside, openStore, type StoreOptions } from './stores.ts'
 
 /** A way to a server, which ends with the tests of a file. */
 export interface Way extends AsyncDisposable, StoreOptions {
@@ -57,10 +57,7 @@ function harness({ way, pool, schemas }: Shared): Harness<PostgresTransaction, n
     async open() {
       const own = new Pool({ connectionString: way.url, max: 4 })
       const store = await openStore(new PoolLink(own, () => own.end()), schema, clock, way)
-      const close = store.close.bind(store)
-      closings.push(close)
-      // It goes on beside the test: connections take real time to end, and in a simulation that stands still.
-      store.close = async () => void close()
+      closings.push(endBeside(store))
       return store
     },
     advance: (ms) => clock.advance(ms),
