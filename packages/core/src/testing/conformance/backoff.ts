@@ -20,10 +20,12 @@ export const backoffCases: readonly CaseDefinition[] = [
         const tasks = storage.queue<null>(name, { attempts, ...options })
         const failing = new Failing()
         // It pauses at each failure: a wait may be so short that the next attempt runs before the row is read.
-        const worker = work(tasks, (args, request) => {
+        // One at a time: no claim is under way while the task runs.
+        const pausing: typeof failing.handler = (args, request) => {
           worker.context.pause()
           return failing.handler(args, request)
-        })
+        }
+        const worker = work(tasks, pausing, { concurrency: 1 })
         const id = await tasks.push(null)
         const found: number[] = []
         for (let attempt = 1; attempt < attempts; attempt += 1) {

@@ -19,6 +19,8 @@ export const cancelCases: readonly CaseDefinition[] = [
       const worker = work(tasks, failing.handler)
       await world.until('it failed', () => failures(worker, 'failed').length === 1)
       worker.context.pause()
+      // A claim that was under way would bring what is pushed next, and give it back.
+      await world.quiet()
       const waiting = await tasks.push('waiting')
       const delayed = await tasks.push('delayed', { delay: '1m' })
       const others = admin.storage.queue<string>(queue)
