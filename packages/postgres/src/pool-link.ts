@@ -2,6 +2,7 @@ import { systemClock } from '@apalis/core'
 import type { PostgresPool, PostgresPoolClient, PostgresResult } from './client.ts'
 import { within } from './deadline.ts'
 import { GivenUp, type Link, NotConnected, type RunOptions, type Subscriber } from './link.ts'
+import { ignoreErrors } from './pool-errors.ts'
 import { ignore, PoolListener } from './pool-listener.ts'
 import { brokeConnection } from './postgres-errors.ts'
 
@@ -10,6 +11,7 @@ export class PoolLink implements Link {
   readonly parallel = true
   readonly #pool: PostgresPool
   readonly #end: (() => Promise<void>) | undefined
+  readonly #unhear: () => void
   /** The connection that listens, or is about to. */
   #listening: Promise<PoolListener> | undefined
   /** The same once it does. */
@@ -21,7 +23,7 @@ export class PoolLink implements Link {
   constructor(pool: PostgresPool, end?: () => Promise<void>) {
     this.#pool = pool
     this.#end = end
-    pool.on('error', ignore)
+    this.#unhear = ignoreErrors(pool)
   }
 
   get direct(): boolean {
@@ -82,7 +84,7 @@ export class PoolLink implements Link {
     const listener = await this.#listening?.catch(() => undefined)
     await listener?.close()
     // What is still heard of connections that are being closed is nobody's concern.
-    if (this.#end === undefined) this.#pool.removeListener('error', ignore)
+    if (this.#end === undefined) this.#unhear()
     else await this.#end()
   }
 

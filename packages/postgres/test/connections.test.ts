@@ -134,3 +134,24 @@ test(
     await pool.end()
   },
 )
+
+test(
+  'any number of storages hear the errors of one pool by one listener, which is gone with the last of them',
+  { skip },
+  async () => {
+    assert.ok(server !== undefined)
+    const pool = new Pool({ connectionString: server.url, max: 2 })
+    const schema = freshSchema()
+    const storages: PostgresStorage[] = []
+    for (let count = 0; count < 12; count += 1) {
+      storages.push(await PostgresStorage.connect(pool, { schema }))
+    }
+    assert.equal(pool.listenerCount('error'), 1)
+    const [last, ...others] = storages
+    for (const storage of others) await storage.close()
+    assert.equal(pool.listenerCount('error'), 1)
+    await last?.close()
+    assert.equal(pool.listenerCount('error'), 0)
+    await pool.end()
+  },
+)

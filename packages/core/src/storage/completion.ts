@@ -19,10 +19,10 @@ export interface Completion<in out Result> {
    * rollback its outcome counts as if this had never been called.
    *
    * From now until the transaction ends the task is locked: call it last, and return when the transaction has ended, since
-   * what the handler returns waits for that, and with it what ends then in the same worker. Rejects, and the transaction is to be rolled back,
-   * with a `TaskKilledError` or `LeaseLostError` where the claim is no longer the worker's, with the signal's reason where
-   * the run was aborted, with an `EncodeError` for a result that cannot be stored, and with an `OptionError` for a request
-   * that is no run of a task of this queue.
+   * what the handler returns waits for that, and with it what ends then in the same worker. Rejects, and the transaction is
+   * to be rolled back, with a `TaskKilledError` or `LeaseLostError` where the claim is no longer the worker's, with the
+   * signal's reason where the run was aborted, with an `EncodeError` for a result that cannot be stored, and with an
+   * `OptionError` for a request that is no run of a task of this queue.
    */
   done(
     request: TaskRequest<unknown, unknown, QueueContext>,

@@ -96,29 +96,22 @@ end $$;
 -- also those that somebody begins to wait for: they come with the next rescue, and two that rescue never wait for each other.
 create function apalis.held_1(p_queue int, p_worker int, p_limit int) returns table (tid tid, rescues int, claim bigint)
 ${INNER} as $$
+declare
+  v_tids tid[] := array(
+    select t.tid from apalis.claim c cross join lateral unnest(c.ids) as i(id)
+      cross join lateral (select t.ctid as tid, t.status, t.claim from apalis.task t where t.queue = p_queue and t.id = i.id limit 1) t
+      where c.queue = p_queue and c.worker = p_worker and t.status = 1 and t.claim = c.n);
 begin
   if p_limit is null then
     return query
-    select t.ctid, t.rescues, t.claim
-    from apalis.task t
-    where t.ctid = any(array(
-        select t.tid from apalis.claim c cross join lateral unnest(c.ids) as i(id)
-          cross join lateral (select t.ctid as tid, t.seq, t.status, t.claim from apalis.task t
-            where t.queue = p_queue and t.id = i.id limit 1) t
-          where c.queue = p_queue and c.worker = p_worker and t.status = 1 and t.claim = c.n))
-      and t.status = 1 and t.worker = p_worker
-    order by t.seq for share skip locked;
+    select t.ctid, t.rescues, t.claim from apalis.task t
+      where t.ctid = any(v_tids) and t.status = 1 and t.worker = p_worker
+      order by t.seq for share skip locked;
   else
     return query
-    select t.ctid, t.rescues, t.claim
-    from apalis.task t
-    where t.ctid = any(array(
-        select t.tid from apalis.claim c cross join lateral unnest(c.ids) as i(id)
-          cross join lateral (select t.ctid as tid, t.seq, t.status, t.claim from apalis.task t
-            where t.queue = p_queue and t.id = i.id limit 1) t
-          where c.queue = p_queue and c.worker = p_worker and t.status = 1 and t.claim = c.n))
-      and t.status = 1 and t.worker = p_worker
-    order by t.seq limit p_limit for update skip locked;
+    select t.ctid, t.rescues, t.claim from apalis.task t
+      where t.ctid = any(v_tids) and t.status = 1 and t.worker = p_worker
+      order by t.seq limit p_limit for update skip locked;
   end if;
 end $$;
 

@@ -1,4 +1,4 @@
-// Pushes to a queue until SIGTERM: `node pushing.ts JSON`. It notes each id that was given back (`pushed ID`). What nobody
+// Pushes to a queue, and ends at SIGTERM: `node pushing.ts JSON`. It notes each id that was given back (`pushed ID`). What nobody
 // knows of (`unknown ID`) it pushes again with its id until somebody does, and what was refused (`refused`) anew.
 import { isUnknownOutcomeError, sleep, systemClock } from '@apalis/core'
 import { connectAs, type Connection } from './connection.ts'
@@ -13,24 +13,33 @@ export interface Pushing extends Connection {
   readonly atOnce: number
   /** How long each of them waits after a push, in milliseconds. */
   readonly pauseMs: number
-  /** It stops by itself after so many tasks. */
+  /** It pushes so many tasks at most, and then waits for its end: a signal that meets a process that ends by itself kills it. */
   readonly most: number
   readonly args: Args
 }
+
+/** Longer than any test. */
+const HOUR_MS = 3_600_000
 
 const pushing = JSON.parse(process.argv[2] ?? '') as Pushing
 const { note, close } = openLog(pushing.log)
 const { storage, end } = await connectAs(pushing)
 const queue = storage.queue<Args>(pushing.queue, { attempts: 100, backoff: () => 5 })
-note('ready', 'pushing')
 let stopping = false
 let left = pushing.most
-process.once('SIGTERM', () => {
-  stopping = true
+const stopped = new Promise<void>((resolve) => {
+  const alive = systemClock.setTimer(() => {}, HOUR_MS)
+  process.once('SIGTERM', () => {
+    stopping = true
+    alive.cancel()
+    resolve()
+  })
 })
+note('ready', 'pushing')
 await Promise.all(
   Array.from({ length: pushing.atOnce }, (_, index) => push(index % 4 === 3 ? 10 : 1)),
 )
+await stopped
 note('conflicts', 'pushing', storage.conflicts)
 await storage.close()
 await end()
