@@ -107,7 +107,7 @@ export class PostgresStore implements TaskStore<PostgresTransaction> {
   }
 
   async listen(
-    onSignal: (signal: StoreSignal) => void,
+    onSignal: (signal: StoreSignal) => boolean | void,
     onEnd: (error: unknown) => void = () => {},
   ): Promise<AsyncDisposable> {
     const remove = this.#hearing.signals.add(onSignal)

@@ -8,6 +8,9 @@ const LONGEST = 2_500
 
 type Told = StoreSignal['type']
 
+/** Hears of a signal, and answers true when somebody waited for it. */
+type Hear = (signal: StoreSignal) => boolean | void
+
 /** What {@link Signals} works with. */
 export interface SignalsDeps {
   /** Who sends: its own messages it does not hear again. */
@@ -25,7 +28,7 @@ type Message = {
 /** What is told to those who listen: what this storage does, at once; and what others do, as they say it. */
 export class Signals {
   readonly #deps: SignalsDeps
-  readonly #listeners = new Set<(signal: StoreSignal) => void>()
+  readonly #listeners = new Set<Hear>()
   /** By type and queue, what is to be told to other processes. */
   #waiting = new Map<string, { readonly signal: StoreSignal; readonly ids: Set<string> }>()
   readonly #probes = new Map<string, () => void>()
@@ -38,9 +41,9 @@ export class Signals {
   }
 
   /** Calls back until what it gives back is called. */
-  add(listener: (signal: StoreSignal) => void): () => void {
+  add(listener: Hear): () => void {
     // Its own, so that one that was added twice is two.
-    const own = (signal: StoreSignal): void => listener(signal)
+    const own: Hear = (signal) => listener(signal)
     this.#listeners.add(own)
     return () => this.#listeners.delete(own)
   }
@@ -48,14 +51,16 @@ export class Signals {
   /** Something was committed: tells it here now, and to the others soon. */
   tell(signals: readonly StoreSignal[]): void {
     if (this.#closed) return
+    let claimed = true
     for (const signal of signals) {
-      this.#deliver(signal)
+      const waitedFor = this.#deliver(signal)
+      claimed &&= signal.type === 'due' && waitedFor
       const key = `${signal.type} ${signal.queue}`
       const waiting = this.#waiting.get(key) ?? { signal, ids: new Set<string>() }
       for (const id of signal.ids ?? []) waiting.ids.add(id)
       this.#waiting.set(key, waiting)
     }
-    if (this.#waiting.size > 0 && !this.#closed) this.#sending ??= this.#send()
+    if (this.#waiting.size > 0 && !this.#closed) this.#sending ??= this.#send(claimed)
   }
 
   /** Settles when all that was told by now has been sent. */
@@ -106,8 +111,9 @@ export class Signals {
     this.#listeners.clear()
   }
 
-  async #send(): Promise<void> {
-    const pause = this.#sentAt + APART_MS - systemClock.monotonic()
+  /** `claimed`: whoever waited for it here is about to claim it. That goes first, and others are not woken for nothing. */
+  async #send(claimed: boolean): Promise<void> {
+    const pause = claimed ? APART_MS : this.#sentAt + APART_MS - systemClock.monotonic()
     if (pause > 0) await later(pause)
     // What was committed in this turn goes with it.
     else await Promise.resolve()
@@ -127,14 +133,17 @@ export class Signals {
     this.#sending = undefined
   }
 
-  #deliver(signal: StoreSignal): void {
+  /** Whether somebody here waited for it. */
+  #deliver(signal: StoreSignal): boolean {
+    let waitedFor = false
     for (const listener of this.#listeners) {
       try {
-        listener(signal)
+        if (listener(signal) === true) waitedFor = true
       } catch {
         // Whoever listens deals with its own errors; the others go on.
       }
     }
+    return waitedFor
   }
 }
 

@@ -176,6 +176,22 @@ test('a process that pushes and closes at once has woken the others', { skip }, 
   await one.close()
 })
 
+test('what somebody here waited for is told to others after what nobody did', async () => {
+  const sent: string[] = []
+  const sender = (name: string, answer: boolean): Signals => {
+    const signals = new Signals({ sender: name, send: async () => sent.push(name) })
+    signals.add(() => answer)
+    return signals
+  }
+  const all = [sender('waited for', true), sender('not', false), sender('nor this', true)]
+  all[0]?.tell([{ type: 'due', queue: 'one' }])
+  all[1]?.tell([{ type: 'due', queue: 'one' }])
+  // Its own waiters run as well; those of others are told all the same.
+  all[2]?.tell([{ type: 'settled', queue: 'one', ids: ['1'] }])
+  await Promise.all(all.map((signals) => signals.sent()))
+  assert.deepEqual(sent, ['not', 'nor this', 'waited for'])
+})
+
 test('what happens at once is told in as few messages as fit; too many ids are any', async () => {
   const sent: string[] = []
   const sender = new Signals({ sender: 'a', send: async (payload) => sent.push(payload) })
@@ -192,7 +208,7 @@ test('what happens at once is told in as few messages as fit; too many ids are a
   for (const payload of sent) assert.ok(Buffer.byteLength(payload) < 8_000)
   const heard: StoreSignal[] = []
   const other = new Signals({ sender: 'b', send: async () => {} })
-  other.add((signal) => heard.push(signal))
+  other.add((signal) => void heard.push(signal))
   for (const payload of sent) other.heard(payload)
   assert.equal(heard.length, 203)
   assert.deepEqual(heard[0], { type: 'due', queue: 'one' })

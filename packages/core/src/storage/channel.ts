@@ -72,14 +72,15 @@ export class Channel {
     this.emit({ type: 'due' })
   }
 
-  /** Tells the subscribers of the sign's type. */
-  emit(sign: Sign): void {
+  /** Tells the subscribers of the sign's type, and answers whether there were any. */
+  emit(sign: Sign): boolean {
     if (sign.type === 'due' || sign.type === 'resumed') this.#version += 1
     const subscribers = this.#subscribers.get(sign.type)
-    if (subscribers === undefined || subscribers.size === 0) return
+    if (subscribers === undefined || subscribers.size === 0) return false
     // A snapshot: a callback may unsubscribe and subscribe anew.
     for (const subscriber of Array.from(subscribers)) {
       if (subscribers.has(subscriber)) subscriber(sign)
     }
+    return true
   }
 }

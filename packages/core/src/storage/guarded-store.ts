@@ -104,7 +104,7 @@ export class GuardedStore<Tx = never> implements TaskStore<Tx> {
   }
 
   async listen(
-    onSignal: (signal: StoreSignal) => void,
+    onSignal: (signal: StoreSignal) => boolean | void,
     onEnd?: (error: unknown) => void,
   ): Promise<AsyncDisposable> {
     const call = (): Promise<AsyncDisposable> => this.#store.listen(onSignal, onEnd)

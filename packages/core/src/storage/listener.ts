@@ -65,9 +65,7 @@ export class Listener implements ChannelSource {
     this.#current = current
     this.#store
       .listen(
-        (signal) => {
-          if (this.#current === current) this.#tell(signal)
-        },
+        (signal) => this.#current === current && this.#tell(signal),
         (error) => {
           if (this.#current === current) this.#fell(error)
         },
@@ -117,8 +115,9 @@ export class Listener implements ChannelSource {
     for (const channel of this.#channels.values()) channel.emit({ type: 'listening', error })
   }
 
-  #tell({ type, queue, ids }: StoreSignal): void {
-    this.#channels.get(queue)?.emit(ids === undefined ? { type } : { type, ids })
+  /** Whether somebody waited for it. */
+  #tell({ type, queue, ids }: StoreSignal): boolean {
+    return this.#channels.get(queue)?.emit(ids === undefined ? { type } : { type, ids }) ?? false
   }
 
   #end(subscription: AsyncDisposable): void {

@@ -59,10 +59,11 @@ export interface TaskStore<Tx = never> {
   leave(worker: WorkerRef): Promise<void>
   /**
    * Calls back for what happens in any queue: hints, never truth. `onEnd`: what was listening has ended by itself, a
-   * broken connection say; core then listens anew and does not dispose of it. Not called after the disposal.
+   * broken connection say; core then listens anew and does not dispose of it. Not called after the disposal. `onSignal`
+   * answers true when somebody here waited for it: telling other processes may then come after what that leads to.
    */
   listen(
-    onSignal: (signal: StoreSignal) => void,
+    onSignal: (signal: StoreSignal) => boolean | void,
     onEnd?: (error: unknown) => void,
   ): Promise<AsyncDisposable>
   /**

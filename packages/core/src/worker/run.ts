@@ -228,7 +228,7 @@ export class Run {
         // What will have ended by the time the answer is here makes room as well.
         const room = Math.max(this.#capacity(), this.#stack.capacity(this.#roundTrip.aheadMs))
         const begun = this.#clock.monotonic()
-        const batch = await stream.next(Math.min(room, this.#plan.claimBatch), over)
+        const batch = await this.#next(stream, Math.min(room, this.#plan.claimBatch), over)
         this.#claims.succeeded()
         if (batch === undefined) {
           this.#context.stop()
@@ -248,6 +248,25 @@ export class Run {
       }
     }
     return stream
+  }
+
+  async #next(
+    stream: TaskStream<unknown>,
+    limit: number,
+    over: AbortSignal,
+  ): ReturnType<TaskStream<unknown>['next']> {
+    // The last answer was empty: this one will wait, and whoever waits for the loop has had it then.
+    if (!this.#idleTold) return stream.next(limit, over)
+    let turned = false
+    const mark = setImmediate(() => {
+      turned = true
+    })
+    try {
+      return await stream.next(limit, over)
+    } finally {
+      clearImmediate(mark)
+      if (turned) this.#lastTurn = this.#loopTime()
+    }
   }
 
   #mayStart(): boolean {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { Sign } from '../../src/storage/channel.ts'
 import { Listener } from '../../src/storage/listener.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
+import type { StoreSignal } from '../../src/storage/task-store.ts'
 import { FaultyStore } from '../../src/testing/faulty-store.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
 
@@ -58,6 +59,31 @@ describe('Listener', () => {
     assert.equal(channel.version, version + 1)
     await store.pause('q', false)
     assert.equal(channel.version, version + 2)
+  })
+
+  it('answers the store whether somebody waited for the signal', async () => {
+    const { clock, store, listener, hear } = setting()
+    const onSignal: ((signal: StoreSignal) => unknown)[] = []
+    const listen = store.listen.bind(store)
+    store.listen = (on, onEnd) => {
+      onSignal.push(on)
+      return listen(on, onEnd)
+    }
+    const end = listener.channel('q').subscribe('due', hear)
+    await clock.settle()
+    const answers = (): readonly unknown[] =>
+      [
+        { type: 'due', queue: 'q' } as const,
+        { type: 'paused', queue: 'q' } as const,
+        { type: 'due', queue: 'nobody knows it' } as const,
+      ].map((signal) => onSignal.at(-1)?.(signal))
+    assert.deepEqual(answers(), [true, false, false])
+    // Another keeps the subscription up, and waits for something else.
+    const other = listener.channel('q').subscribe('settled', hear)
+    end()
+    assert.deepEqual(answers(), [false, false, false])
+    other()
+    assert.deepEqual(answers(), [false, false, false])
   })
 
   it('says when it stands, and that anything may have been missed before', async () => {

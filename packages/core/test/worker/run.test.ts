@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Backend } from '../../src/backend/backend.ts'
 import { concurrency } from '../../src/layers/concurrency.ts'
 import { TestClock } from '../../src/testing/test-clock.ts'
-import type { Clock } from '../../src/time/clock.ts'
+import { type Clock, turn } from '../../src/time/clock.ts'
 import { WorkerBuilder } from '../../src/worker/worker-builder.ts'
 import { ListBackend } from './list-backend.ts'
 
@@ -50,6 +51,69 @@ test('the loop yields by the loop time of its clock', async () => {
   const still = await turnsWithin(() => time)
   const running = await turnsWithin(() => (time += 6))
   assert.ok(running >= still + 3, `${running} turns with a time that runs, ${still} without`)
+})
+
+/** A source that has nothing, and what it does when it is asked for the third time. */
+function sourceOf(wait: () => Promise<void>, third: () => void): Backend<number> {
+  let asked = 0
+  return {
+    name: 'source',
+    poll: () => ({
+      next: async () => {
+        asked += 1
+        if (asked === 2) await wait()
+        if (asked < 3) return []
+        third()
+        return undefined
+      },
+      close: async () => {},
+    }),
+  }
+}
+
+test('a worker that waited for work asks for it in the turn in which it came', async () => {
+  let time = 1_000
+  let turned = false
+  let turnedBefore: boolean | undefined
+  const source = sourceOf(
+    async () => {
+      await turn()
+      time += 1_000
+      setImmediate(() => {
+        turned = true
+      })
+    },
+    () => {
+      turnedBefore = turned
+    },
+  )
+  await new WorkerBuilder('waiting', { clock: clockWith({ loopTime: () => time }) })
+    .backend(source)
+    .build(() => {})
+    .run()
+  assert.equal(turnedBefore, false)
+})
+
+test('one whose source answers at once that there is nothing gives the event loop a turn', async () => {
+  let time = 1_000
+  let turned = false
+  let turnedBefore: boolean | undefined
+  const source = sourceOf(
+    async () => {
+      time += 1_000
+      setImmediate(() => {
+        turned = true
+      })
+    },
+    () => {
+      turnedBefore = turned
+    },
+  )
+  await new WorkerBuilder('yielding', { clock: clockWith({ loopTime: () => time }) })
+    .backend(source)
+    .build(() => {})
+    .run()
+  assert.equal(turnedBefore, true)
 })
 
 test('the ids of incarnations are from the chance of the clock, where it has one', () => {

@@ -39,6 +39,7 @@ declare
   v_holders text[];
   v_left int[];
   v_tally bigint;
+  v_met boolean := true;
 begin
   if p_plain then
     -- Most pushes meet nobody. Who is told of a conflict pays for that alone; who asks beforehand pays for each row.
@@ -47,15 +48,24 @@ begin
         select r.seq, p_now, p_now, v_queue, p_attempts, p_priority, 1, r.id, r.args
         from (select nextval('apalis.task_seq') as seq, r.id, r.args from unnest(p_ids, p_args) as r(id, args)) r
         order by r.id;
-      insert into apalis.tally (queue, pending) values (v_queue, v_count) returning n into v_tally;
-      if v_tally % 256 = 0 then
-        perform apalis.add_up_1(v_queue);
-      end if;
-      return null;
+      v_met := false;
     exception when unique_violation then
       -- Somebody is there.
       null;
     end;
+  elsif v_count = 1 and p_rest is null then
+    -- The same for one alone: who begins nothing that could be undone is quicker.
+    insert into apalis.task (seq, run_at, created_at, queue, attempts, priority, lane, id, args)
+      values (nextval('apalis.task_seq'), p_now, p_now, v_queue, p_attempts, p_priority, 1, p_ids[1], p_args[1])
+      on conflict do nothing;
+    v_met := not found;
+  end if;
+  if not v_met then
+    insert into apalis.tally (queue, pending) values (v_queue, v_count) returning n into v_tally;
+    if v_tally % 256 = 0 then
+      perform apalis.add_up_1(v_queue);
+    end if;
+    return null;
   end if;
   select array_agg(nextval('apalis.task_seq')) into v_seqs from generate_series(1, v_count);
   if p_rest is not null then

@@ -22,7 +22,7 @@ export const signalPrimitives: readonly CaseDefinition[] = [
       const store = await world.store()
       const other = await world.harness.open()
       const heard: StoreSignal[] = []
-      const listening = await other.listen((signal) => heard.push(signal))
+      const listening = await other.listen((signal) => void heard.push(signal))
       const hears = (type: StoreSignal['type'], id?: string): Promise<void> =>
         world.within(1_000, `the other connection hears ${type} of ${id ?? 'the queue'}`, () =>
           heard.some(
@@ -112,7 +112,7 @@ export const signalPrimitives: readonly CaseDefinition[] = [
     async run(world) {
       const store = await world.store()
       const heard: StoreSignal[] = []
-      const listening = await store.listen((signal) => heard.push(signal))
+      const listening = await store.listen((signal) => void heard.push(signal))
       const worker = await enlist(store, 'w')
       await insert(store, 'a', 'b')
       await settle(store, worker, await claimOne(store, worker))
