@@ -15,8 +15,8 @@ export interface Completion<in out Result> {
   /**
    * Ends the task whose handler was given `request` as done, with `result`. It is written in the transaction, under the
    * fence of the claim: what the handler did there and that the task is done commit together, or neither does. Gives the
-   * result back, for the handler to return. What the handler does after the commit changes nothing any more; after a
-   * rollback its outcome counts as if this had never been called.
+   * result back, for the handler to return; called again, the result of the first call. What the handler does after the
+   * commit changes nothing any more; after a rollback its outcome counts as if this had never been called.
    *
    * From now until the transaction ends the task is locked: call it last, and return when the transaction has ended, since
    * what the handler returns waits for that, and with it what ends then in the same worker. Rejects, and the transaction is
@@ -59,13 +59,19 @@ export class TransactionalCompletion<Result, Tx> implements Completion<Result> {
     // Absent only where it may be undefined.
     const result = given as Result
     const encoded = this.#deps.encodeResult(result)
+    const before = entry.completed
     // From the first moment that anybody could see it done.
     entry.completed = { result }
     const { id, epoch, lockedBy } = entry
     const outcome = { type: 'done', ...(encoded !== undefined && { result: encoded }) } as const
     const worker = { id: lockedBy, queue }
     const [settled] = await store.settle(worker, [{ id, epoch, outcome }], { within: this.#tx })
-    if (settled !== 'stale') return result
+    if (settled === 'applied') return result
+    if (settled === 'repeated') {
+      // What was stored first stays.
+      entry.completed = before ?? { result }
+      return entry.completed.result as Result
+    }
     entry.completed = undefined
     const [why] = await whyStale({ queue, store }, [entry])
     throw why === 'cancelled' ? new TaskKilledError(id) : new LeaseLostError(lockedBy)
