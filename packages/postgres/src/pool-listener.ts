@@ -11,6 +11,10 @@ import { Turns } from './turns.ts'
 /** A connection that does not stop listening within so many milliseconds is closed instead. */
 const UNLISTEN_MS = 1_000
 
+/** Whoever listens is idle, and the server may end what is idle (since version 14). Answers with what it was, where it would have been ended. */
+const STAY = `SELECT setting, set_config(name, '0', false) FROM pg_settings
+  WHERE name = 'idle_session_timeout' AND setting <> '0'`
+
 /** What cannot be delivered to a query is told as an event; without a listener that would end the process. */
 export function ignore(): void {}
 
@@ -21,6 +25,8 @@ export class PoolListener {
   readonly #channel: string
   readonly #onOver: () => void
   readonly #subscribers = new Set<Subscriber>()
+  /** After how many milliseconds the server would end the connection when idle; undefined: it would not. */
+  #idleMs: unknown
   #over = false
 
   /** `onOver`: it listens no more, for whatever reason. */
@@ -40,7 +46,10 @@ export class PoolListener {
       await this.run(`LISTEN "${this.#channel}"`, [], timeoutMs)
       const { rows } = await this.run('SELECT pg_backend_pid()::text AS pid', [], timeoutMs)
       const { processID } = this.#client as { readonly processID?: unknown }
-      return answerOf(rows) === String(processID)
+      const direct = answerOf(rows) === String(processID)
+      // Behind a pooler it would be another's setting.
+      if (direct) this.#idleMs = answerOf((await this.run(STAY, [], timeoutMs)).rows)
+      return direct
     } catch (error) {
       this.#lost(error)
       throw error
@@ -76,6 +85,10 @@ export class PoolListener {
     if (!this.#finish()) return
     try {
       await this.#turns.run(`UNLISTEN "${this.#channel}"`, [], UNLISTEN_MS)
+      if (this.#idleMs !== undefined) {
+        const back = `SELECT set_config('idle_session_timeout', $1, false)`
+        await this.#turns.run(back, [this.#idleMs], UNLISTEN_MS)
+      }
       this.#client.removeListener('error', ignore)
       this.#client.release()
     } catch {

@@ -1,11 +1,14 @@
 import { ApalisError, type Applied, BackendError } from '@apalis/core'
 import { ConnectionOver, GivenUp, NotConnected } from './link.ts'
 
+/** As the server writes its codes. Node's `EPIPE` has five letters as well; no class of the server's begins with an E. */
+const SQL_STATE = /^[0-9A-DF-Z][0-9A-Z]{4}$/
+
 /** The code that the server gave an error; undefined: it is not the server's. */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code } = error as { readonly code?: unknown }
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  return typeof code === 'string' && SQL_STATE.test(code) ? code : undefined
 }
 
 /** Whether the server undid a transaction that was in another's way: nothing has happened, and the same may succeed now. */

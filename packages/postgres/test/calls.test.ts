@@ -64,6 +64,8 @@ const errors: readonly (readonly [code: string, transient: boolean, applied: 'no
     ['57P03', true, 'no'],
     ['08006', true, 'unknown'],
     ['ECONNRESET', true, 'unknown'],
+    // Of five letters, as codes of the server are.
+    ['EPIPE', true, 'unknown'],
     ['ECONNREFUSED', true, 'no'],
   ]
 

@@ -4,6 +4,7 @@ import type { ClaimedRow, StoreOutcome } from '@apalis/core'
 import { TestClock } from '@apalis/core/testing'
 import { Pool, type PoolClient } from 'pg'
 import { PoolLink } from '../src/pool-link.ts'
+import { letGo } from './support/let-go.ts'
 import { freshSchema } from './support/schemas.ts'
 import { findPostgres } from './support/server.ts'
 import { openStore } from './support/stores.ts'
@@ -28,16 +29,6 @@ const outcomes: readonly StoreOutcome[] = [
   { type: 'released', dueInMs: 0 },
   { type: 'released', dueInMs: 1_000, error },
 ]
-
-/** Holds its locks until somebody waits for them, within the server, so that nobody waits for longer than it must. */
-function letGo(client: PoolClient): Promise<unknown> {
-  return client.query(`DO $$ BEGIN
-    FOR n IN 1 .. 2000 LOOP
-      EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)));
-      PERFORM pg_sleep(0.002);
-    END LOOP;
-  END $$; COMMIT`)
-}
 
 interface World extends Disposable {
   readonly schema: string
