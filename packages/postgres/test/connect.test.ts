@@ -140,7 +140,19 @@ for (const [name, parser] of Object.entries(shapes)) {
   })
 }
 
-test('options that mean nothing are refused', async () => {
+test('options that mean nothing are refused, before there is a connection', async () => {
+  const misspelt: {} = { shema: 'tasks' }
+  await assert.rejects(
+    PostgresStorage.connect('postgres://127.0.0.1:1/none', misspelt),
+    (error) => {
+      assert.ok(error instanceof OptionError, String(error))
+      assert.match(
+        error.message,
+        /storage\.shema: .* schema, migrate, listen, clock,.* got "tasks"/,
+      )
+      return true
+    },
+  )
   // @ts-expect-error as JavaScript may
   await assert.rejects(PostgresStorage.connect('postgres://x', { listen: 'never' }), OptionError)
   // @ts-expect-error as JavaScript may

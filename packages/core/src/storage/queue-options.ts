@@ -108,6 +108,6 @@ function checkRescues(maxRescues: unknown): number {
 function checkCodec(option: string, value: unknown): void {
   const codec = value as Partial<Record<'encode' | 'decode', unknown>> | null
   if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
-    throw new OptionError(option, value, 'a codec: an object with encode and decode')
+    throw new OptionError(option, value, 'a codec, such as json(schema)')
   }
 }

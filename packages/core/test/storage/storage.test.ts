@@ -35,6 +35,10 @@ describe('Storage', () => {
       )
     }
     assert.ok(new Storage(store, { lease: 100, retention: { done: false, killed: 0 } }))
+    // Who mistypes an option is told all that this storage has.
+    const names =
+      /one of the options keepFinished, clock, lease, callTimeout, enrich, retention, purgeEvery, safetyPoll, got/
+    assert.throws(() => new MemoryStorage({ keepFinshed: 1 } as never), names)
   })
 
   it('refuses queue options that cannot be, naming them', () => {
