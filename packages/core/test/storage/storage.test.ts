@@ -49,6 +49,7 @@ describe('Storage', () => {
       ['result', null],
       ['attempts', 0],
       ['attempts', 2.5],
+      ['attempts', 1_000_001],
       ['backoff', '1s'],
       ['priority', 32_768],
       ['timeout', 0],
