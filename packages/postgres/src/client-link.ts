@@ -16,6 +16,7 @@ export class ClientLink implements Link {
   readonly #client: PostgresClient
   readonly #turns: Turns
   #over = false
+  #answered = false
 
   constructor(client: PostgresClient) {
     this.#client = client
@@ -29,12 +30,20 @@ export class ClientLink implements Link {
     client.on('end', this.#ended)
   }
 
-  run(
+  async run(
     text: string,
     values: readonly unknown[],
     { timeoutMs }: RunOptions,
   ): Promise<PostgresResult> {
-    return this.#turns.run(text, values, timeoutMs)
+    try {
+      const answer = await this.#turns.run(text, values, timeoutMs)
+      this.#answered = true
+      return answer
+    } catch (error) {
+      // A client that was never connected keeps everything for later, and says nothing.
+      if (this.#answered || !(error instanceof GivenUp)) throw error
+      throw new GivenUp(`${error.message}; was this client connected?`, error.sent)
+    }
   }
 
   async listen(

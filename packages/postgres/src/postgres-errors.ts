@@ -59,7 +59,8 @@ function toBackend(operation: string, error: unknown, applied: Applied): Backend
       ? !(error instanceof ConnectionOver)
       : PASSING.has(state.slice(0, 2)) || state === READ_ONLY || TOO_LONG.has(state)
   const text = error instanceof Error ? error.message : String(error)
-  const message = HINTS[state ?? ''] === undefined ? text : `${text} (${HINTS[state ?? '']})`
+  const hint = HINTS[state ?? text]
+  const message = hint === undefined ? text : `${text} (${hint})`
   return new BackendError(operation, message, {
     transient,
     applied,
@@ -67,7 +68,10 @@ function toBackend(operation: string, error: unknown, applied: Applied): Backend
   })
 }
 
+/** By the code of the server, or by the text of an error that is not the server's. */
 const HINTS: Readonly<Record<string, string>> = {
+  'SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string':
+    'the server asks for a password, and none was given',
   '3F000': 'is this the database that the storage is connected to?',
   '42883':
     'is this the database that the storage is connected to, and has its schema been migrated?',

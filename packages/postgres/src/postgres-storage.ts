@@ -46,14 +46,11 @@ export class PostgresStorage extends Storage<PostgresTransaction> {
    */
   static async connect(
     connection: string | URL | PostgresConnection,
-    {
-      schema = 'apalis',
-      migrate: wanted = true,
-      listen = 'auto',
-      clockOffset = () => 0,
-      ...options
-    }: PostgresStorageOptions = {},
+    given: PostgresStorageOptions = {},
   ): Promise<PostgresStorage> {
+    const { clockOffset = () => 0, ...named } = given
+    PostgresStorage.checkOptions(named, ['schema', 'migrate', 'listen'])
+    const { schema = 'apalis', migrate: wanted = true, listen = 'auto', ...options } = named
     const { callTimeout = '10s' } = options
     const timeoutMs = durationMs('storage.callTimeout', callTimeout, { min: 10 }) * STATEMENT_PART
     if (typeof wanted !== 'boolean') throw new OptionError('migrate', wanted, 'a boolean')

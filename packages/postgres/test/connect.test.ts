@@ -6,7 +6,7 @@ import { isBackendError, OptionError, WorkerBuilder } from '@apalis/core'
 import { Client, Pool, types } from 'pg'
 import { type PostgresConnection, PostgresStorage } from '../src/index.ts'
 import { freshSchema } from './support/schemas.ts'
-import { findPostgres } from './support/server.ts'
+import { findOwnPostgres, findPostgres } from './support/server.ts'
 
 const found = findPostgres()
 const skip = found.missing
@@ -140,7 +140,19 @@ for (const [name, parser] of Object.entries(shapes)) {
   })
 }
 
-test('options that mean nothing are refused', async () => {
+test('options that mean nothing are refused, before there is a connection', async () => {
+  const misspelt: {} = { shema: 'tasks' }
+  await assert.rejects(
+    PostgresStorage.connect('postgres://127.0.0.1:1/none', misspelt),
+    (error) => {
+      assert.ok(error instanceof OptionError, String(error))
+      assert.match(
+        error.message,
+        /storage\.shema: .* schema, migrate, listen, clock,.* got "tasks"/,
+      )
+      return true
+    },
+  )
   // @ts-expect-error as JavaScript may
   await assert.rejects(PostgresStorage.connect('postgres://x', { listen: 'never' }), OptionError)
   // @ts-expect-error as JavaScript may
@@ -153,6 +165,31 @@ test('a server that is not there: transient, and surely nothing was done', async
     (error) => isBackendError(error) && error.transient && error.applied === 'no',
   )
 })
+
+test('a client that nobody connected: the error asks for that', async () => {
+  const client = new Client({ connectionString: 'postgres://127.0.0.1:1/none' })
+  await assert.rejects(
+    PostgresStorage.connect(client, { callTimeout: 20 }),
+    (error) => isBackendError(error) && error.message.endsWith('was this client connected?'),
+  )
+})
+
+const own = findOwnPostgres()
+test(
+  'a URL without the password that it takes: the error asks for that',
+  {
+    skip:
+      skip ?? (own.missing === undefined ? undefined : 'a server that was given may ask for none'),
+  },
+  async () => {
+    const way = new URL(url)
+    way.password = ''
+    await assert.rejects(
+      PostgresStorage.connect(way),
+      (error) => isBackendError(error) && /\(.* none was given\)$/.test(error.message),
+    )
+  },
+)
 
 test('whatever goes wrong before there is a connection, nothing was done', async () => {
   const pool = new Pool({ connectionString: 'postgres://127.0.0.1:1/none' })

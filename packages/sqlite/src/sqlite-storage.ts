@@ -1,13 +1,6 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  type Clock,
-  durationMs,
-  OptionError,
-  Storage,
-  type StorageOptions,
-  systemClock,
-} from '@apalis/core'
+import { durationMs, OptionError, Storage, type StorageOptions, systemClock } from '@apalis/core'
 import { backUp } from './backup.ts'
 import { connectNodeSqlite, type SqliteConnect, type SqliteTransaction } from './client.ts'
 import type { Database, Synchronous } from './database.ts'
@@ -50,16 +43,15 @@ export class SqliteStorage extends Storage<SqliteTransaction> {
    * Opens a file, which is made where there is none; `:memory:` is for this process alone. Rejects with a `BackendError`
    * that names the path where the file cannot be used.
    */
-  static async open(
-    path: string | URL,
-    { connect = connectNodeSqlite, synchronous = 'full', ...options }: SqliteStorageOptions = {},
-  ): Promise<SqliteStorage> {
+  static async open(path: string | URL, given: SqliteStorageOptions = {}): Promise<SqliteStorage> {
+    SqliteStorage.checkOptions(given, ['connect', 'synchronous'])
+    const { connect = connectNodeSqlite, synchronous = 'full', ...options } = given
     const { clock = systemClock, callTimeout = '10s' } = options
     const deps = {
       path: checkPath(path),
       connect: checkConnect(connect),
       synchronous: checkSynchronous(synchronous),
-      now: now(clock),
+      now: clock.now(),
       lockTimeoutMs: durationMs('storage.callTimeout', callTimeout, { min: 10 }) * LOCK_PART,
     }
     const database = await openDatabase(deps)
@@ -67,7 +59,6 @@ export class SqliteStorage extends Storage<SqliteTransaction> {
       const store = new SqliteStore({ database, clock, lockTimeoutMs: deps.lockTimeoutMs })
       return new SqliteStorage(database, store, options)
     } catch (error) {
-      // An option of the storage that cannot be used.
       database.client.close()
       throw error
     }
@@ -109,9 +100,4 @@ function checkConnect(connect: unknown): SqliteConnect {
 function checkSynchronous(synchronous: unknown): Synchronous {
   if (synchronous === 'full' || synchronous === 'normal') return synchronous
   throw new OptionError('synchronous', synchronous, "'full' or 'normal'")
-}
-
-/** Whatever is wrong with the clock is for the storage to say. */
-function now(clock: Clock): number {
-  return typeof clock.now === 'function' ? clock.now() : systemClock.now()
 }

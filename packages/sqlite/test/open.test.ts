@@ -3,6 +3,7 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   statSync,
   truncateSync,
@@ -215,7 +216,8 @@ test('options that cannot be used are refused by name', async () => {
     [path, { connect: 'better-sqlite3' }, /connect.*"better-sqlite3"/],
     [path, { lease: '1 hour' }, /storage\.lease/],
     [path, { callTimeout: -1 }, /storage\.callTimeout/],
-    [path, { synchronus: 'full' }, /storage\.synchronus/],
+    [path, { synchronus: 'full' }, /storage\.synchronus.* connect, synchronous, clock,/],
+    [path, { clock: {} }, /storage\.clock/],
   ]
   for (const [wrong, options, message] of refused) {
     await assert.rejects(SqliteStorage.open(wrong as string, options), (error) => {
@@ -224,6 +226,8 @@ test('options that cannot be used are refused by name', async () => {
       return true
     })
   }
+  // And before anything was made.
+  assert.deepEqual(readdirSync(folder.path), [])
 })
 
 test('in memory everything goes with the process', async () => {

@@ -1,5 +1,6 @@
 import { json, MemoryStorage, type Storage, WorkerBuilder } from '@apalis/core'
 import { assertPushed, drain, model, perform, TestClock, TestWorker } from '@apalis/core/testing'
+import { PostgresStorage } from '@apalis/postgres'
 import { SqliteStorage } from '@apalis/sqlite'
 
 /** Three tasks through one worker of a storage. */
@@ -31,6 +32,13 @@ const told = await model({ harness: () => Promise.reject(new Error('it was opene
   (error: unknown) => String(error),
 )
 if (!told.includes('npm install --save-dev fast-check')) throw new Error(told)
+
+// Nor is pg, which only a URL needs.
+const unconnected = await PostgresStorage.connect('postgres://127.0.0.1:1/none').then(
+  () => 'connected',
+  (error: unknown) => String(error),
+)
+if (!unconnected.includes('npm install pg')) throw new Error(unconnected)
 
 const performed = await perform((text) => text.length, 'x', { queue: later })
 if (performed.type !== 'done' || performed.result !== 1) throw new Error('it did not perform')

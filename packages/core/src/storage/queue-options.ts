@@ -1,6 +1,7 @@
 import type { Codec } from '../codec/codec.ts'
 import { func, knownKeys, OptionError, wholeNumber } from '../internal/validate.ts'
 import { type Backoff, exponential } from '../task/backoff.ts'
+import { ATTEMPTS, PRIORITY } from '../task/task-builder.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import type { Enrich } from './enrichment.ts'
 
@@ -10,7 +11,7 @@ export interface QueueOptions<in out In, in out Args, in out Result> {
   readonly args?: Codec<In, Args>
   /** How results are stored. Absent: they are not. */
   readonly result?: Codec<Result, Result>
-  /** The most runs of a task there may be. @default 5 */
+  /** The most runs of a task there may be, 1 to 1,000,000. @default 5 */
   readonly attempts?: number
   /** How long a failed attempt waits. @default exponential('1s'): full jitter, at most 1 h */
   readonly backoff?: Backoff
@@ -81,9 +82,9 @@ export function checkQueueOptions<In, Args, Result>(
   return {
     args,
     result,
-    attempts: wholeNumber('queue.attempts', attempts, { min: 1, max: 2 ** 31 - 1 }),
+    attempts: wholeNumber('queue.attempts', attempts, ATTEMPTS),
     backoff: func('queue.backoff', backoff),
-    priority: wholeNumber('queue.priority', priority, { min: -32_768, max: 32_767 }),
+    priority: wholeNumber('queue.priority', priority, PRIORITY),
     timeoutMs: timeout === undefined ? undefined : durationMs('queue.timeout', timeout, { min: 1 }),
     maxSize: wholeNumber('queue.maxSize', maxSize, { min: 1, max: LARGEST_SIZE }),
     maxReleases: wholeNumber('queue.maxReleases', maxReleases, { min: 1 }),
@@ -108,6 +109,6 @@ function checkRescues(maxRescues: unknown): number {
 function checkCodec(option: string, value: unknown): void {
   const codec = value as Partial<Record<'encode' | 'decode', unknown>> | null
   if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
-    throw new OptionError(option, value, 'a codec: an object with encode and decode')
+    throw new OptionError(option, value, 'a codec, such as json(schema)')
   }
 }

@@ -1,6 +1,6 @@
 import type { Codec } from '../codec/codec.ts'
 import { BackendError } from '../errors/backend-errors.ts'
-import { func, knownKeys, OptionError, text } from '../internal/validate.ts'
+import { anObject, func, knownKeys, OptionError, text } from '../internal/validate.ts'
 import { checkClock, type Clock, systemClock } from '../time/clock.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import type { ListQueues, ListWorkers, QueueInfo, WorkerInfo } from './capabilities.ts'
@@ -62,6 +62,14 @@ export class Storage<in Tx = never> implements ListQueues, ListWorkers, AsyncDis
     const { clock, callTimeoutMs } = this.#settings
     this.#store = new GuardedStore(store, { clock, timeoutMs: callTimeoutMs })
     this.#listener = new Listener(this.#store, clock)
+  }
+
+  /**
+   * Throws an `OptionError` for what no storage can use. `own`: the names of further options, which whoever calls checks.
+   * For classes that extend this one, before they make or open anything.
+   */
+  protected static checkOptions(options: StorageOptions, own: readonly string[]): void {
+    checkStorageOptions(options, own)
   }
 
   /**
@@ -138,17 +146,22 @@ export class Storage<in Tx = never> implements ListQueues, ListWorkers, AsyncDis
   }
 }
 
-function checkStorageOptions(options: StorageOptions): StorageSettings {
-  knownKeys('storage', options, [
-    'clock',
-    'lease',
-    'callTimeout',
-    'enrich',
-    'retention',
-    'purgeEvery',
-    'safetyPoll',
-    'process',
-  ])
+const KNOWN = [
+  'clock',
+  'lease',
+  'callTimeout',
+  'enrich',
+  'retention',
+  'purgeEvery',
+  'safetyPoll',
+] as const satisfies readonly (keyof StorageOptions)[]
+
+function checkStorageOptions(
+  options: StorageOptions,
+  own: readonly string[] = [],
+): StorageSettings {
+  const { process, ...named } = anObject('storage', options)
+  knownKeys('storage', named, [...own, ...KNOWN])
   const {
     clock = systemClock,
     lease = '30s',
@@ -157,8 +170,7 @@ function checkStorageOptions(options: StorageOptions): StorageSettings {
     retention = {},
     purgeEvery = '10m',
     safetyPoll = '5s',
-    process,
-  } = options
+  } = named
   if (enrich !== undefined) func('storage.enrich', enrich)
   return {
     clock: checkClock('storage.clock', clock),

@@ -71,8 +71,14 @@ const KNOWN: readonly string[] = [
   'onDuplicate',
 ]
 const NOTHING: CheckedPush = Object.freeze({})
-const ATTEMPTS = { min: 1, max: 1_000_000 }
-const PRIORITY = { min: -32_768, max: 32_767 }
+interface Bounds {
+  readonly min: number
+  readonly max: number
+}
+/** How many attempts a task may have, whoever says so. */
+export const ATTEMPTS: Bounds = { min: 1, max: 1_000_000 }
+/** What a priority may be: what every storage can keep. */
+export const PRIORITY: Bounds = { min: -32_768, max: 32_767 }
 const DEFAULT_ATTEMPTS = 5
 
 /** The options of a push, checked and in numbers. Throws an `OptionError` that names the option. */

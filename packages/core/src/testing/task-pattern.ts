@@ -3,6 +3,7 @@ import { pathText } from '../internal/path-text.ts'
 import { instant, knownKeys, oneOf, text, wholeNumber } from '../internal/validate.ts'
 import { copyMetadata, type Metadata } from '../task/metadata.ts'
 import { type Status, statuses } from '../task/status.ts'
+import { PRIORITY } from '../task/task-builder.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import type { Listed } from './task-pages.ts'
 
@@ -82,7 +83,7 @@ const FIELDS: { readonly [Name in keyof Required<TaskPattern>]: Field } = {
     of: ({ parts }) => parts.status,
   },
   priority: {
-    check: (value) => wholeNumber('pattern.priority', value, { min: -32_768, max: 32_767 }),
+    check: (value) => wholeNumber('pattern.priority', value, PRIORITY),
     of: ({ parts }) => parts.context.priority,
   },
   runAt: { check: (value) => instant('pattern.runAt', value), of: ({ parts }) => parts.runAt },

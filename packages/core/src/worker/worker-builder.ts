@@ -32,6 +32,10 @@ export class WorkerBuilder {
 
   /** `name`: 1 to 255 bytes; events and the storage's list of workers show it. Two workers of one name are two workers. */
   constructor(name: string, options: WorkerBuilderOptions = {}) {
+    // Without this a worker on an older Node would fail at every claim, and only its listeners were told.
+    if (!('withResolvers' in Promise)) {
+      throw new Error(`workers need Node 22.18 or newer, and this is Node ${process.versions.node}`)
+    }
     this.#name = text('worker name', name)
     this.#settings = workerSettings(options)
   }

@@ -35,6 +35,10 @@ describe('Storage', () => {
       )
     }
     assert.ok(new Storage(store, { lease: 100, retention: { done: false, killed: 0 } }))
+    // Who mistypes an option is told all that this storage has.
+    const names =
+      /one of the options keepFinished, clock, lease, callTimeout, enrich, retention, purgeEvery, safetyPoll, got/
+    assert.throws(() => new MemoryStorage({ keepFinshed: 1 } as never), names)
   })
 
   it('refuses queue options that cannot be, naming them', () => {
@@ -45,6 +49,7 @@ describe('Storage', () => {
       ['result', null],
       ['attempts', 0],
       ['attempts', 2.5],
+      ['attempts', 1_000_001],
       ['backoff', '1s'],
       ['priority', 32_768],
       ['timeout', 0],

@@ -251,6 +251,17 @@ describe('options', () => {
     }
   })
 
+  test('do not help on a Node that is too old, and the error says so', () => {
+    const original = Object.getOwnPropertyDescriptor(Promise, 'withResolvers')
+    assert.ok(original !== undefined)
+    assert.ok(Reflect.deleteProperty(Promise, 'withResolvers'))
+    try {
+      assert.throws(() => new WorkerBuilder('test'), /need Node 22\.18 or newer, and this is Node /)
+    } finally {
+      Object.defineProperty(Promise, 'withResolvers', original)
+    }
+  })
+
   test('of the steps are validated, too', () => {
     const builder = new WorkerBuilder('test')
     // @ts-expect-error no backend

@@ -5,6 +5,7 @@ import { toStoredError } from '../../errors/stored-error.ts'
 import { instant, knownKeys, OptionError, wholeNumber } from '../../internal/validate.ts'
 import { copyMetadata, type Metadata } from '../../task/metadata.ts'
 import type { Parts, Task } from '../../task/task.ts'
+import { ATTEMPTS } from '../../task/task-builder.ts'
 import { newTaskId, taskId } from '../../task/task-id.ts'
 import type { Clock } from '../../time/clock.ts'
 import { type Duration, durationMs } from '../../time/duration.ts'
@@ -67,7 +68,6 @@ const KNOWN = [
   'metadata',
   'context',
 ]
-const MOST_ATTEMPTS = 1_000_000
 
 /** The task of what was fetched. Throws an `OptionError` for what can be none. */
 export function taskOf<Args, Context>(
@@ -96,12 +96,11 @@ function partsOf<Context>(
   { id, attempt = 1, attempts = 5, timeout, runAt, metadata = {}, context }: FetchedParts<Context>,
   clock: Clock,
 ): Parts<Context> {
-  const most = { min: 1, max: MOST_ATTEMPTS }
   return {
     taskId: id === undefined ? newTaskId(clock.now()) : taskId(id),
     attempt: {
-      current: wholeNumber('fetched task.attempt', attempt, most),
-      max: wholeNumber('fetched task.attempts', attempts, most),
+      current: wholeNumber('fetched task.attempt', attempt, ATTEMPTS),
+      max: wholeNumber('fetched task.attempts', attempts, ATTEMPTS),
     },
     status: 'running',
     runAt: runAt === undefined ? new Date(clock.now()) : instant('fetched task.runAt', runAt),

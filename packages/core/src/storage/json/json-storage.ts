@@ -60,22 +60,18 @@ export class JsonStorage extends Storage {
 
   static async #open(
     path: string,
-    { keepFinished = 10_000, fsync = false, ...options }: JsonStorageOptions,
+    given: JsonStorageOptions,
     temporary: boolean,
   ): Promise<JsonStorage> {
+    JsonStorage.checkOptions(given, ['keepFinished', 'fsync'])
+    const { keepFinished = 10_000, fsync = false, ...options } = given
     const { clock = systemClock } = options
     if (typeof fsync !== 'boolean') {
       throw new OptionError('JsonStorage.fsync', fsync, 'true or false')
     }
     wholeNumber('JsonStorage.keepFinished', keepFinished)
     const store = await JsonStore.open({ path, clock, keepFinished, fsync })
-    try {
-      return new JsonStorage(store, options, { temporary })
-    } catch (error) {
-      // An option of the storage that cannot be used.
-      await store.close()
-      throw error
-    }
+    return new JsonStorage(store, options, { temporary })
   }
 
   override async close(): Promise<void> {

@@ -1,4 +1,3 @@
-import { anObject } from '../../internal/validate.ts'
 import { Storage, type StorageOptions } from '../storage.ts'
 import { MemoryStore } from './memory-store.ts'
 
@@ -11,7 +10,8 @@ export interface MemoryStorageOptions extends StorageOptions {
 /** Tasks in the memory of this process: for tests, and for work that may be lost with the process. apalis's `MemoryStorage`. */
 export class MemoryStorage extends Storage {
   constructor(given: MemoryStorageOptions = {}) {
-    const { keepFinished, ...options } = anObject('storage', given)
+    Storage.checkOptions(given, ['keepFinished'])
+    const { keepFinished, ...options } = given
     const { clock } = options
     super(
       new MemoryStore({

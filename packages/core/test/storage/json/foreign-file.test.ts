@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isBackendError } from '../../../src/errors/backend-errors.ts'
+import { OptionError } from '../../../src/internal/validate.ts'
 import { JsonStorage } from '../../../src/storage/json/json-storage.ts'
 import { idsOf, newFolder, newPath, open, queue, row } from './lab.ts'
 
@@ -40,6 +41,14 @@ test('a file whose first line has no end is refused without reading all of it', 
   truncateSync(path, 2 ** 40)
   await assert.rejects(open(path), refusal(path, 'line 1'))
   assert.equal(statSync(path).size, 2 ** 40)
+})
+
+test('an option that cannot be used is refused before a file is made', async () => {
+  for (const options of [{ fsinc: true }, { lease: '30 s' }, { fsync: 1 }, { keepFinished: -1 }]) {
+    const path = newPath()
+    await assert.rejects(JsonStorage.open(path, options as never), OptionError)
+    assert.equal(existsSync(path), false)
+  }
 })
 
 test('a file of somebody else beside it stays, whatever its name is', async () => {
