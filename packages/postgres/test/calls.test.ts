@@ -4,7 +4,7 @@ import { isBackendError } from '@apalis/core'
 import { Client, Pool } from 'pg'
 import { Calls } from '../src/calls.ts'
 import { PostgresStorage } from '../src/index.ts'
-import type { Link } from '../src/link.ts'
+import { GivenUp, type Link } from '../src/link.ts'
 import { freshSchema } from './support/schemas.ts'
 import { findPostgres } from './support/server.ts'
 
@@ -77,6 +77,17 @@ test('an error says whether the same may succeed later, and whether anything may
       assert.deepEqual([error.transient, error.applied], [transient, applied], code)
       return true
     })
+  }
+})
+
+test('what was given up after it was sent may have happened, what was not sent has not', async () => {
+  for (const [sent, applied] of [
+    [true, 'unknown'],
+    [false, 'no'],
+  ] as const) {
+    const link = scripted(new GivenUp('no answer within 5000 ms', sent))
+    const calls = new Calls({ link, schema: 's', timeoutMs: 5_000 })
+    await assert.rejects(calls.call('insert', 'insert_1', []), { transient: true, applied })
   }
 })
 

@@ -212,13 +212,15 @@ for (const [name, { open, inProcess = false }] of Object.entries(libraries)) {
       await using world = await openWorld(open)
       const tasks = (await world.storage()).queue<string>('mail')
       const ended = await world.library.transaction(async ({ tx }) => ({ tx }))
+      const notOne =
+        /this is (?:the database|a pool): take|a pool has many connections|sends to one, got a function/
       await assertRefused(tasks.within(ended.tx).push('a'), /none is open|this one has ended/)
-      await assertRefused(tasks.within(world.library.database as never).push('a'), /got /)
+      await assertRefused(tasks.within(world.library.database as never).push('a'), notOne)
       assert.deepEqual(await argsOf(tasks), [])
       assert.deepEqual((await world.query(`SELECT FROM "${world.schema}".queue`)).rows, [])
       await tasks.push('b')
       await assertRefused(tasks.within(ended.tx).push('c'), /none is open|this one has ended/)
-      await assertRefused(tasks.within(world.library.database as never).push('c'), /got /)
+      await assertRefused(tasks.within(world.library.database as never).push('c'), notOne)
       assert.deepEqual(await argsOf(tasks), ['b'])
     },
   )

@@ -46,6 +46,9 @@ test('has the capacity it is given; ready() waits for some', async () => {
   })
   await new Promise(setImmediate)
   assert.equal(ready, false)
+  mock.capacity = 0
+  await new Promise(setImmediate)
+  assert.equal(ready, false)
   mock.capacity = 2
   await waiting
   assert.equal(mock.service.capacity?.(), 2)

@@ -39,11 +39,17 @@ test('timers fire in order, cancelled ones never', async () => {
 })
 
 test('cancelling a timer that has fired does nothing', async () => {
+  let fired = 0
   const timer = await new Promise<{ cancel(): void }>((resolve) => {
-    const armed = systemClock.setTimer(() => resolve(armed), 0)
+    const armed = systemClock.setTimer(() => {
+      fired += 1
+      resolve(armed)
+    }, 0)
   })
   timer.cancel()
   timer.cancel()
+  await sleep(systemClock, 1)
+  assert.equal(fired, 1)
 })
 
 test('a timer longer than Node can count does not fire at once', async (context) => {
