@@ -9,13 +9,15 @@ export async function updateRow(
   id: string,
   changes: RowChanges,
 ): Promise<Changed> {
-  const { runAt, priority } = changes
+  const { runAt, priority, metadata } = changes
   checkOrder('update', {
     id,
     ...(priority !== undefined && { priority }),
     ...(runAt !== undefined && { runAt }),
   })
-  const values = [queue, id, JSON.stringify(changes), session.offset]
+  // As an insert sends it.
+  const sent = { ...changes, ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }) }
+  const values = [queue, id, JSON.stringify(sent), session.offset]
   const status = await session.calls.call('update', 'update_1', values)
   // An empty text is no row's.
   if (typeof status === 'string') return unchanged(status)

@@ -49,6 +49,8 @@ export class PoolListener {
       const direct = answerOf(rows) === String(processID)
       // Behind a pooler it would be another's setting.
       if (direct) this.#idleMs = answerOf((await this.run(STAY, [], timeoutMs)).rows)
+      // Its end may arrive together with the answer.
+      if (this.#over) throw new GivenUp('the connection was lost', true)
       return direct
     } catch (error) {
       this.#lost(error)

@@ -148,3 +148,62 @@ test('a beat counts anew what ended in a transaction of its handler', { skip }, 
     [0],
   )
 })
+
+test(
+  'a killed task whose key was held for a while by another takes it back',
+  { skip },
+  async () => {
+    using world = await openWorld()
+    const { store, clock } = world
+    const keyed = { args: '1', priority: 0, attempts: 5, uniqueKey: 'k' }
+    await store.insert('mail', [{ ...keyed, id: 'a' }])
+    await store.kill('mail', 'a', poison)
+    await store.insert('mail', [{ ...keyed, id: 'b', uniqueForMs: 10 }])
+    assert.deepEqual(await store.retry('mail', 'a', { resetAttempts: true }), {
+      changed: false,
+      holder: 'b',
+    })
+    await clock.advance(10)
+    assert.deepEqual(await store.retry('mail', 'a', { resetAttempts: true }), { changed: true })
+    assert.deepEqual(await store.insert('mail', [{ ...keyed, id: 'c' }]), [
+      { id: 'a', existing: true },
+    ])
+  },
+)
+
+test(
+  'what was written down of an end that was taken back goes with the purge',
+  { skip },
+  async () => {
+    using world = await openWorld()
+    const { schema, store, clock, client } = world
+    await store.kill('mail', 't', poison)
+    await store.retry('mail', 't', { resetAttempts: true })
+    await clock.advance(10)
+    await store.kill('mail', 't', poison)
+    await clock.advance(5)
+    const options = { status: 'killed', limit: 10 } as const
+    assert.equal(await store.purge('mail', { ...options, olderThanMs: 10 }), 0)
+    const { rows } = await client.query(`SELECT FROM "${schema}".ended`)
+    assert.equal(rows.length, 1)
+    assert.equal(await store.purge('mail', { ...options, olderThanMs: 5 }), 1)
+  },
+)
+
+test('who still holds a key holds up no purge of what ended with it', { skip }, async () => {
+  using world = await openWorld()
+  const { store } = world
+  const row = { args: '1', priority: 0, attempts: 5 }
+  const holds = { ...row, id: 'holds', uniqueKey: 'k', uniqueForMs: 1_000 }
+  await store.insert('mail', [holds, { ...row, id: 'other' }])
+  const { rows } = await store.claim(worker, 10, { suspects: 0 })
+  const outcome = { type: 'done' } as const
+  await store.settle(
+    worker,
+    rows.map(({ id, epoch }) => ({ id, epoch, outcome })),
+  )
+  const options = { status: 'done', olderThanMs: 0 } as const
+  assert.equal(await store.purge('mail', { ...options, limit: 1 }), 1)
+  assert.equal(await store.purge('mail', { ...options, limit: 10 }), 1)
+  assert.equal((await store.count('mail')).done, 1)
+})

@@ -46,7 +46,9 @@ export class QueueStream<Args, Result> implements TaskStream<Args, QueueContext>
     if (signal.aborted) return []
     const version = channel.version
     const { rows, entries, dueIn } = await this.#incarnation.claim(limit)
-    if (rows.length < limit) {
+    // Where more is due already it was the store that brought no more at once.
+    const more = rows.length > 0 && dueIn === 0
+    if (rows.length < limit && !more) {
       this.#emptyAt = version
       this.#short = rows.length > 0
       this.#dueAt = dueIn === undefined ? undefined : this.#deps.clock.monotonic() + dueIn

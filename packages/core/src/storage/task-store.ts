@@ -176,7 +176,10 @@ export interface ClaimOptions {
 export interface Claimed {
   /** In the order to run them. */
   readonly rows: readonly ClaimedRow[]
-  /** In how many milliseconds the next row that is not due yet will be; absent when there is none. */
+  /**
+   * In how many milliseconds the next row that is not due yet will be; absent when there is none. 0 beside rows: more are due
+   * than the store brings in one answer.
+   */
   readonly dueIn?: number
 }
 

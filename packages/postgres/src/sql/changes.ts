@@ -30,10 +30,10 @@ begin
     return coalesce(apalis.status_1(v_row.status), '');
   end if;
   select * into v_changes from json_to_record(p_changes::json)
-    as c(args text, priority smallint, "runAt" double precision, "delayMs" double precision, metadata json);
+    as c(args text, priority smallint, "runAt" double precision, "delayMs" double precision, metadata text);
   v_run_at := coalesce(ceil(v_now + v_changes."delayMs"), ceil(v_changes."runAt"), v_row.run_at)::bigint;
   update apalis.task t set args = coalesce(v_changes.args, t.args), priority = coalesce(v_changes.priority, t.priority),
-    metadata = coalesce(v_changes.metadata, t.metadata), run_at = v_run_at,
+    metadata = coalesce(v_changes.metadata::json, t.metadata), run_at = v_run_at,
     due_at = case when v_run_at > v_now then v_run_at end,
     lane = case when v_run_at > v_now then null when t.rescues >= 2 then 2 else 1 end
     where t.queue = v_row.queue and t.id = p_id;

@@ -6,6 +6,8 @@ const PROMOTED_AT_ONCE = 1_000
 const LOOK_AGAIN_MS = 20
 /** A message has less than 8,000 bytes. With more ids than fit, any may have ended. */
 const LONGEST_IDS = 2_000
+/** Tasks with longer arguments than this together are claimed by several calls: an answer has to arrive in time. */
+const LONGEST_CLAIM = 16 * 1_048_576
 /** No task is claimed so often between two crashes of the server. */
 const RAISED_BY = 100_000
 
@@ -239,32 +241,45 @@ declare
   v_next bigint := apalis.promote_1(p_queue, greatest(p_limit, ${PROMOTED_AT_ONCE}), p_now);
   v_tids tid[];
   v_failed int;
+  v_length bigint;
+  v_more boolean := false;
   v_claim bigint;
   v_ids text[];
   v_rows text;
 begin
   if p_suspects > 0 and exists (select from apalis.task t where t.queue = p_queue and t.lane = 2) then
     with one as materialized (
-      select t.ctid as tid, t.status, t.priority, t.run_at, t.seq from apalis.task t where t.queue = p_queue and t.lane = 1
+      select t.ctid as tid, t.status, octet_length(t.args) as length, t.priority, t.run_at, t.seq from apalis.task t
+      where t.queue = p_queue and t.lane = 1
       order by t.priority desc, t.run_at, t.seq limit p_limit for update skip locked
     ), two as materialized (
-      select t.ctid as tid, t.status, t.priority, t.run_at, t.seq from apalis.task t where t.queue = p_queue and t.lane = 2
+      select t.ctid as tid, t.status, octet_length(t.args) as length, t.priority, t.run_at, t.seq from apalis.task t
+      where t.queue = p_queue and t.lane = 2
       order by t.priority desc, t.run_at, t.seq limit p_suspects for update skip locked
     ), p as (
       select * from (select * from one union all select * from two) p order by p.priority desc, p.run_at, p.seq limit p_limit
     )
-    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from p;
+    select array_agg(p.tid), count(*) filter (where p.status = 3), sum(p.length) into v_tids, v_failed, v_length from p;
   elsif p_alone then
     -- Who claims alone needs no locks to pass over, and what stands in the update below would hold a second one off as well.
-    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from (
-      select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
+    select array_agg(p.tid), count(*) filter (where p.status = 3), sum(p.length) into v_tids, v_failed, v_length from (
+      select t.ctid as tid, t.status, octet_length(t.args) as length from apalis.task t where t.queue = p_queue and t.lane = 1
       order by t.priority desc, t.run_at, t.seq limit p_limit
     ) p;
   else
-    select array_agg(p.tid), count(*) filter (where p.status = 3) into v_tids, v_failed from (
-      select t.ctid as tid, t.status from apalis.task t where t.queue = p_queue and t.lane = 1
+    select array_agg(p.tid), count(*) filter (where p.status = 3), sum(p.length) into v_tids, v_failed, v_length from (
+      select t.ctid as tid, t.status, octet_length(t.args) as length from apalis.task t where t.queue = p_queue and t.lane = 1
       order by t.priority desc, t.run_at, t.seq limit p_limit for update skip locked
     ) p;
+  end if;
+  if v_length > ${LONGEST_CLAIM} then
+    select array_agg(r.tid order by r.ord), count(*) filter (where r.status = 3) into v_tids, v_failed from (
+      select f.tid, f.status, i.ord, sum(f.length) over (order by i.ord) - f.length as before
+      from unnest(v_tids) with ordinality as i(tid, ord)
+      cross join lateral (select t.ctid as tid, t.status, octet_length(t.args) as length from apalis.task t
+        where t.ctid = i.tid limit 1) f
+    ) r where r.before < ${LONGEST_CLAIM};
+    v_more := true;
   end if;
   if v_tids is not null then
     v_claim := nextval('apalis.claim_n_seq');
@@ -296,7 +311,7 @@ begin
     end if;
   end if;
   return concat('{"at":', p_now, ',"epoch":', p_base + 1, ',"rows":[', v_rows, '],"dueIn":',
-    case when v_next is null then 'null' when v_next <= p_now then '${LOOK_AGAIN_MS}' else (v_next - p_now)::text end, '}');
+    case when v_more then '0' when v_next is null then 'null' when v_next <= p_now then '${LOOK_AGAIN_MS}' else (v_next - p_now)::text end, '}');
 end $$;
 
 create function apalis.exchange_1(

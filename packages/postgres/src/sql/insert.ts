@@ -85,10 +85,10 @@ begin
     with r as materialized (
       select r.id, r.args, r.seq, r.ord, coalesce(r.priority, p_priority) as priority, coalesce(r.attempts, p_attempts) as attempts,
         coalesce(ceil(r."runAt"), ceil(p_now + r."delayMs"), p_now)::bigint as run_at,
-        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata
+        ceil(p_now + r."uniqueForMs")::bigint as key_until, r."timeoutMs" as timeout_ms, r."uniqueKey" as unique_key, r.metadata::json as metadata
       from rows from (unnest(p_ids), unnest(p_args), unnest(v_seqs), json_to_recordset(p_rest) as (
         priority smallint, attempts int, "runAt" double precision, "delayMs" double precision,
-        "timeoutMs" double precision, "uniqueKey" text, "uniqueForMs" double precision, metadata json
+        "timeoutMs" double precision, "uniqueKey" text, "uniqueForMs" double precision, metadata text
       )) with ordinality as r(id, args, seq, priority, attempts, "runAt", "delayMs", "timeoutMs", "uniqueKey", "uniqueForMs", metadata, ord)
       where v_todo is null or r.ord = any(v_todo)
     ), i as (

@@ -76,6 +76,21 @@ export const insertPrimitives: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'metadata comes back as it was, whatever text stands in it',
+    async run(world) {
+      const store = await world.store()
+      const worker = await enlist(store, 'w')
+      const texts = ['\0', '\uD83E', '\uDD89', '\u0001\n"\\', '🦉', '']
+      const metadata = { texts, within: Object.fromEntries(texts.map((text) => [text, text])) }
+      await store.insert(queue, [newRow('a', { metadata }), newRow('b')])
+      await store.update(queue, 'b', { metadata })
+      for (const id of ['a', 'b']) {
+        assert.deepEqual((await read(store, id)).metadata, metadata)
+        assert.deepEqual((await claimOne(store, worker)).metadata, metadata)
+      }
+    },
+  },
+  {
     name: "what went in and what came out are the caller's: changing them changes nothing that is stored",
     async run(world) {
       const store = await world.store()
