@@ -14,13 +14,21 @@ const { open, missing: skip } = findPostgres()
 const server = await open?.()
 after(() => server?.[Symbol.asyncDispose]())
 
+/** Somewhat less than two workers do that run five at a time. */
+const STREAM = { pauseMs: 400, args: { ms: 200 } }
+
+/** What is told of a run once it is over. */
+const OVER = new Set(['success', 'failed', 'lost'])
+
 /** The runs of a process that nothing durable has been told of. */
 function openRuns(entries: readonly Entry[], { pid }: Process): readonly Entry[] {
   const own = entries.filter((entry) => entry.pid === pid)
-  const told = new Set(
-    own.filter(({ what }) => what === 'success' || what === 'failed').map(({ id }) => id),
-  )
-  return own.filter(({ what, id }) => what === 'run' && !told.has(id))
+  const told = new Set(own.filter(({ what }) => OVER.has(what)).map(runOf))
+  return own.filter((entry) => entry.what === 'run' && !told.has(runOf(entry)))
+}
+
+function runOf({ id, epoch }: Entry): string {
+  return `${id} ${epoch}`
 }
 
 /** The runs of the same tasks in other processes that came afterwards. */
@@ -65,7 +73,7 @@ if (long) {
     const victim = scene.working({ limit: 5 })
     scene.working({ limit: 5 })
     await scene.ready()
-    const pushing = [scene.pushing({ most: 40, args: { ms: 150 } })]
+    const pushing = [scene.pushing(STREAM)]
     await scene.until((entries) => openRuns(entries, victim).length >= 5)
     const killedAt = systemClock.monotonic()
     await scene.processes.kill(victim)
@@ -87,9 +95,8 @@ if (long) {
       const worker = scene.working({ limit: 5 })
       scene.working({ limit: 5 })
       await scene.ready()
-      const pushing: Process[] = []
+      const pushing = [scene.pushing(STREAM)]
       for (let stop = 0; stop < (long ? 10 : 1); stop += 1) {
-        pushing.push(scene.pushing({ most: 40, args: { ms: 200 } }))
         await scene.until((entries) => openRuns(entries, worker).length >= 5)
         worker.send('SIGSTOP')
         const runs = openRuns(scene.entries(), worker)
@@ -102,7 +109,6 @@ if (long) {
           const own = entries.filter(({ what, pid }) => what === 'lost' && pid === worker.pid)
           return elsewhere.every(({ id }) => own.some((entry) => entry.id === id))
         })
-        pushing.push(scene.pushing({ most: 40, args: { ms: 50 } }))
         await scene.until((entries) =>
           entries.some((entry) => isRunOf(worker)(entry) && !known.has(incarnationOf(entry))),
         )
