@@ -228,7 +228,11 @@ export class Run {
         // What will have ended by the time the answer is here makes room as well.
         const room = Math.max(this.#capacity(), this.#stack.capacity(this.#roundTrip.aheadMs))
         const begun = this.#clock.monotonic()
-        const batch = await this.#next(stream, Math.min(room, this.#plan.claimBatch), over)
+        const limit = Math.min(room, this.#plan.claimBatch)
+        // After an empty answer the next one will wait.
+        const batch = await (this.#idleTold
+          ? this.#waitForWork(stream, limit, over)
+          : stream.next(limit, over))
         this.#claims.succeeded()
         if (batch === undefined) {
           this.#context.stop()
@@ -250,13 +254,12 @@ export class Run {
     return stream
   }
 
-  async #next(
+  /** Whoever waits for the event loop has had its turn by then. */
+  async #waitForWork(
     stream: TaskStream<unknown>,
     limit: number,
     over: AbortSignal,
   ): ReturnType<TaskStream<unknown>['next']> {
-    // The last answer was empty: this one will wait, and whoever waits for the loop has had it then.
-    if (!this.#idleTold) return stream.next(limit, over)
     let turned = false
     const mark = setImmediate(() => {
       turned = true

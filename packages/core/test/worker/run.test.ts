@@ -53,67 +53,50 @@ test('the loop yields by the loop time of its clock', async () => {
   assert.ok(running >= still + 3, `${running} turns with a time that runs, ${still} without`)
 })
 
-/** A source that has nothing, and what it does when it is asked for the third time. */
-function sourceOf(wait: () => Promise<void>, third: () => void): Backend<number> {
-  let asked = 0
-  return {
+/**
+ * Whether the event loop had a turn between the second answer of a source, which comes after `wait` and when the loop seems
+ * to have had none for a second, and the third call of it. All its answers are empty.
+ */
+async function turnsAfter(wait: () => Promise<void>): Promise<boolean> {
+  let time = 1_000
+  let turned = false
+  const answers = [
+    async () => {},
+    async () => {
+      await wait()
+      time += 1_000
+      setImmediate(() => {
+        turned = true
+      })
+    },
+  ]
+  let turnedBefore: boolean | undefined
+  const source: Backend<number> = {
     name: 'source',
     poll: () => ({
       next: async () => {
-        asked += 1
-        if (asked === 2) await wait()
-        if (asked < 3) return []
-        third()
+        const answer = answers.shift()
+        await answer?.()
+        if (answer !== undefined) return []
+        turnedBefore = turned
         return undefined
       },
       close: async () => {},
     }),
   }
-}
-
-test('a worker that waited for work asks for it in the turn in which it came', async () => {
-  let time = 1_000
-  let turned = false
-  let turnedBefore: boolean | undefined
-  const source = sourceOf(
-    async () => {
-      await turn()
-      time += 1_000
-      setImmediate(() => {
-        turned = true
-      })
-    },
-    () => {
-      turnedBefore = turned
-    },
-  )
   await new WorkerBuilder('waiting', { clock: clockWith({ loopTime: () => time }) })
     .backend(source)
     .build(() => {})
     .run()
-  assert.equal(turnedBefore, false)
+  return turnedBefore ?? assert.fail('the source was not asked again')
+}
+
+test('a worker that waited for work asks for it in the turn in which it came', async () => {
+  assert.equal(await turnsAfter(turn), false)
 })
 
 test('one whose source answers at once that there is nothing gives the event loop a turn', async () => {
-  let time = 1_000
-  let turned = false
-  let turnedBefore: boolean | undefined
-  const source = sourceOf(
-    async () => {
-      time += 1_000
-      setImmediate(() => {
-        turned = true
-      })
-    },
-    () => {
-      turnedBefore = turned
-    },
-  )
-  await new WorkerBuilder('yielding', { clock: clockWith({ loopTime: () => time }) })
-    .backend(source)
-    .build(() => {})
-    .run()
-  assert.equal(turnedBefore, true)
+  assert.equal(await turnsAfter(async () => {}), true)
 })
 
 test('the ids of incarnations are from the chance of the clock, where it has one', () => {
