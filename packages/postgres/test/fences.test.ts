@@ -1,24 +1,15 @@
 // What stands in a statement against somebody else who is about to change the same rows.
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { TestClock } from '@apalis/core/testing'
-import { Pool, type PoolClient } from 'pg'
+import type { PoolClient } from 'pg'
 import { PoolLink } from '../src/pool-link.ts'
 import { letGo } from './support/let-go.ts'
 import { freshSchema } from './support/schemas.ts'
-import { findPostgres } from './support/server.ts'
+import { openServerPool } from './support/server-pool.ts'
 import { openStore } from './support/stores.ts'
 
-const found = findPostgres()
-const skip = found.missing
-const server = await found.open?.()
-const pool = new Pool({ connectionString: server?.url ?? 'postgres://nowhere', max: 4 })
-// It may be told of the server's end after its own.
-pool.on('error', () => {})
-after(async () => {
-  await pool.end()
-  await server?.[Symbol.asyncDispose]()
-})
+const { skip, pool } = await openServerPool()
 
 const worker = { id: 'w', queue: 'mail', name: 'w', layers: [], leaseMs: 60_000 }
 const rescuer = { ...worker, id: 'rescuer' }

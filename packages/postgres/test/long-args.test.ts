@@ -1,25 +1,15 @@
 // Arguments that would take too long to arrive in one answer, or are longer than a text of JavaScript can be.
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { concurrency, type Event, WorkerBuilder } from '@apalis/core'
 import { TestClock } from '@apalis/core/testing'
-import { Pool } from 'pg'
 import { PostgresStorage } from '../src/index.ts'
 import { PoolLink } from '../src/pool-link.ts'
 import { freshSchema } from './support/schemas.ts'
-import { findPostgres } from './support/server.ts'
+import { openServerPool } from './support/server-pool.ts'
 import { openStore } from './support/stores.ts'
 
-const found = findPostgres()
-const skip = found.missing
-const server = await found.open?.()
-const pool = new Pool({ connectionString: server?.url ?? 'postgres://nowhere', max: 4 })
-// It may be told of the server's end after its own.
-pool.on('error', () => {})
-after(async () => {
-  await pool.end()
-  await server?.[Symbol.asyncDispose]()
-})
+const { skip, pool } = await openServerPool()
 
 const MIB = 1_048_576
 const worker = { id: 'w', queue: 'mail', name: 'w', layers: [], leaseMs: 60_000 }

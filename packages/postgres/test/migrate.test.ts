@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { isBackendError, OptionError } from '@apalis/core'
-import { Pool } from 'pg'
 import { PostgresStorage } from '../src/index.ts'
 import { migrate } from '../src/migrate.ts'
 import { PoolLink } from '../src/pool-link.ts'
 import type { Migration } from '../src/schema.ts'
 import { freshSchema } from './support/schemas.ts'
-import { findPostgres } from './support/server.ts'
+import { openServerPool } from './support/server-pool.ts'
 
-const found = findPostgres()
-const skip = found.missing
-const server = await found.open?.()
-const pool = new Pool({ connectionString: server?.url ?? 'postgres://nowhere', max: 4 })
-// It may be told of the server's end after its own.
-pool.on('error', () => {})
-after(async () => {
-  await pool.end()
-  await server?.[Symbol.asyncDispose]()
-})
+const { skip, server, pool } = await openServerPool()
 
 const steps: readonly Migration[] = [
   {
