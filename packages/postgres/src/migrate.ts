@@ -71,7 +71,8 @@ function stepSql(schema: string, { version, breaks, sql }: Migration): string {
   return `DO $apalis$
 begin
 perform pg_advisory_xact_lock(${LOCK}, hashtext('${schema}'));
-if to_regnamespace('"${schema}"') is null then
+-- Looked up in the table: what a connection remembers of names may be older than the lock.
+if not exists (select from pg_catalog.pg_namespace where nspname = '${schema}') then
   create schema "${schema}";
 end if;
 create table if not exists "${schema}".migration (
